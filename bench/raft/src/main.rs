@@ -1,0 +1,2 @@
+//! Our Raft against the raft crate.
+fn main() {}
