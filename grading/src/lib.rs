@@ -1,0 +1,1 @@
+//! Starter code, grading and mutants of the lab kit.
