@@ -1,0 +1,81 @@
+//! `.proto` to Rust.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use prost_build::{Config, Module};
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
+/// Writes one Rust file beside each `.proto` file.
+pub fn write(dir: &Path) -> Result<()> {
+    for (name, text) in generate(dir)? {
+        let path = dir.join(&name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("wrote src/proto/{name}");
+    }
+    Ok(())
+}
+
+/// Compares the Rust in the tree with what [`write`] would write.
+pub fn check(dir: &Path) -> Result<()> {
+    let files = generate(dir)?;
+    let stale: Vec<_> = files
+        .iter()
+        .filter(|(name, text)| fs::read_to_string(dir.join(name)).ok().as_ref() != Some(text))
+        .map(|(name, _)| format!("src/proto/{name}"))
+        .collect();
+    if !stale.is_empty() {
+        bail!("stale: {}: run `just proto` and commit the result", stale.join(", "));
+    }
+    println!("src/proto: {} generated files are up to date", files.len());
+    Ok(())
+}
+
+/// Compiles every `.proto` file of `dir`.
+pub fn compile(dir: &Path) -> Result<FileDescriptorSet> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".proto") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    protox::compile(&names, [dir]).context("cannot compile src/proto")
+}
+
+/// The Rust files by name.
+fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
+    let set = compile(dir)?;
+    let headers: BTreeMap<String, String> =
+        set.file.iter().map(|f| (f.package().to_string(), header(f))).collect();
+    let requests = set.file.into_iter().map(|f| (Module::from_protobuf_package_name(f.package()), f)).collect();
+    let modules = Config::new().bytes(["."]).generate(requests)?;
+    Ok(modules
+        .into_iter()
+        .map(|(module, code)| {
+            let package = module.parts().collect::<Vec<_>>().join(".");
+            (module.to_file_name_or(&package), format!("{}\n{code}", headers[&package]))
+        })
+        .collect())
+}
+
+/// The file's own comment, as module documentation.
+fn header(file: &FileDescriptorProto) -> String {
+    /// `syntax = ...` in `FileDescriptorProto`: a comment above it is about the whole file.
+    const SYNTAX: [i32; 1] = [12];
+    let about = file
+        .source_code_info
+        .iter()
+        .flat_map(|info| &info.location)
+        .find(|location| location.path == SYNTAX)
+        .map_or("", |location| location.leading_comments());
+    let mut lines: Vec<String> =
+        about.lines().map(|line| format!("//!{line}").trim_end().to_string()).collect();
+    lines.push("//!".into());
+    lines.push(format!("//! Generated from `{}` by `just proto`: edit that file, not this one.", file.name()));
+    lines.push("#![allow(missing_docs, clippy::all)]".into());
+    lines.join("\n")
+}
