@@ -58,8 +58,7 @@ pub struct ServerIsBusy {
 /// The command was dropped and will never be applied: another leader's entry took its place in the log, or the
 /// peer's term had changed. Trying again is safe.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StaleCommand {
-}
+pub struct StaleCommand {}
 /// The command is larger than an entry may be. Trying again is no use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RaftEntryTooLarge {

@@ -25,8 +25,7 @@ pub struct PutRequest {
     pub value: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PutResponse {
-}
+pub struct PutResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRequest {
     #[prost(string, tag = "1")]
@@ -35,8 +34,7 @@ pub struct DeleteRequest {
     pub key: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeleteResponse {
-}
+pub struct DeleteResponse {}
 /// `start_key` <= key < `end_key`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRangeRequest {
@@ -48,12 +46,10 @@ pub struct DeleteRangeRequest {
     pub end_key: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeleteRangeResponse {
-}
+pub struct DeleteRangeResponse {}
 /// Asks for a view of the region's data at this place in the log. Reads are served from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SnapRequest {
-}
+pub struct SnapRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapResponse {
     /// The region as it was there, for a range check of the keys that are read.
@@ -144,8 +140,7 @@ pub struct CompactLogRequest {
     pub compact_term: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CompactLogResponse {
-}
+pub struct CompactLogResponse {}
 /// Asks for another leader. Handled when proposed: it is no log entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransferLeaderRequest {
@@ -153,8 +148,7 @@ pub struct TransferLeaderRequest {
     pub peer: ::core::option::Option<super::metapb::Peer>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct TransferLeaderResponse {
-}
+pub struct TransferLeaderResponse {}
 /// One operation on the region itself.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AdminRequest {

@@ -63,8 +63,7 @@ pub struct SnapshotChunk {
 }
 /// Ends a stream between stores.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Done {
-}
+pub struct Done {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KeyValue {
     #[prost(bytes = "bytes", tag = "1")]

@@ -195,7 +195,8 @@ mod tests {
     use super::*;
 
     fn descriptors(text: &str) -> FileDescriptorSet {
-        let file = protox::file::File::from_source("t.proto", text).expect("the test's own protocol is valid");
+        let file =
+            protox::file::File::from_source("t.proto", text).expect("the test's own protocol is valid");
         FileDescriptorSet { file: vec![file.into()] }
     }
 

@@ -51,7 +51,8 @@ fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
     let set = compile(dir)?;
     let headers: BTreeMap<String, String> =
         set.file.iter().map(|f| (f.package().to_string(), header(f))).collect();
-    let requests = set.file.into_iter().map(|f| (Module::from_protobuf_package_name(f.package()), f)).collect();
+    let requests =
+        set.file.into_iter().map(|f| (Module::from_protobuf_package_name(f.package()), f)).collect();
     let modules = Config::new().bytes(["."]).generate(requests)?;
     Ok(modules
         .into_iter()
@@ -75,7 +76,8 @@ fn header(file: &FileDescriptorProto) -> String {
     let mut lines: Vec<String> =
         about.lines().map(|line| format!("//!{line}").trim_end().to_string()).collect();
     lines.push("//!".into());
-    lines.push(format!("//! Generated from `{}` by `just proto`: edit that file, not this one.", file.name()));
+    lines
+        .push(format!("//! Generated from `{}` by `just proto`: edit that file, not this one.", file.name()));
     lines.push("#![allow(missing_docs, clippy::all)]".into());
     lines.join("\n")
 }
