@@ -1,0 +1,100 @@
+//! Messages between peers: how they are made, and which are not worth looking at.
+//!
+//! The types are those of the wire (`eraftpb.proto`), where one message has the fields of all. The table
+//! says which fields a type uses besides `msg_type`, `from`, `to` and `term`, which all have.
+//!
+//! | type | from | fields |
+//! |---|---|---|
+//! | `MsgRequestVote` | candidate | `index`, `log_term`: its last entry (section 5.4.1) |
+//! | `MsgRequestVoteResponse` | any | `reject` |
+//! | `MsgAppend` | leader | `index`, `log_term`: the entry before `entries` (section 5.3); `entries`; `commit` |
+//! | `MsgAppendResponse` | follower | `index`: where its log now agrees with the leader's; or `reject`, `index`: the refused position, `reject_hint`, `log_term`: an earlier entry to try |
+//! | `MsgHeartbeat` | leader | `commit`: no more than this follower is known to have |
+//! | `MsgHeartbeatResponse` | follower | |
+//! | `MsgPropose` | follower, for a client | `entries`: only their data counts. `term` is 0: it is no message of the protocol |
+
+use super::RaftError;
+use crate::ids::{NO_PEER, PeerId};
+use crate::proto::eraftpb::{Message, MessageType};
+
+/// An otherwise empty message of this type. Sender and term are filled in when it is sent.
+pub fn message(msg_type: MessageType, to: PeerId) -> Message {
+    Message { msg_type: msg_type.into(), to, ..Default::default() }
+}
+
+/// True for what only the leader of a term sends: hearing it means knowing the leader.
+pub fn is_from_leader(msg_type: MessageType) -> bool {
+    matches!(msg_type, MessageType::MsgAppend | MessageType::MsgHeartbeat)
+}
+
+/// True for what a sender may send before its own disk has the state it belongs to.
+///
+/// A leader replicates while it writes (thesis, section 10.2.1): its appends and heartbeats promise nothing
+/// about its own disk, and it counts itself as a holder of an entry only once that entry is persisted.
+/// A vote and an acknowledgement are promises that must outlive a crash. So is a request for votes: its
+/// sender has voted for itself and must not forget that.
+pub fn may_precede_persist(msg_type: MessageType) -> bool {
+    matches!(msg_type, MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgPropose)
+}
+
+/// Refuses what no correct peer sends, so that the rest of the code need not think of it: a garbled or
+/// misdirected message must not bring a peer down.
+pub(super) fn validate(m: &Message, id: PeerId) -> Result<(), RaftError> {
+    let bad = |why: String| Err(RaftError::BadMessage { from: m.from, why });
+    if m.to != id {
+        return bad(format!("it is addressed to {}, and this is {id}", m.to));
+    }
+    if m.msg_type() == MessageType::MsgPropose {
+        return Ok(());
+    }
+    if m.from == NO_PEER || m.from == id {
+        return bad("a peer does not write to itself, and nobody has id 0".to_string());
+    }
+    if m.term == 0 {
+        return bad("term 0 is before the first election".to_string());
+    }
+    let mut last = (m.index, m.log_term);
+    for entry in &m.entries {
+        if last.0.checked_add(1) != Some(entry.index) || entry.term < last.1 || entry.term > m.term {
+            return bad(format!(
+                "entry {} of term {} cannot follow entry {} of term {} in a message of term {}",
+                entry.index, entry.term, last.0, last.1, m.term
+            ));
+        }
+        last = (entry.index, entry.term);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::eraftpb::Entry;
+
+    fn append(entries: &[(u64, u64)]) -> Message {
+        let entries = entries.iter().map(|&(index, term)| Entry { index, term, ..Default::default() });
+        let m = message(MessageType::MsgAppend, 1);
+        Message { from: 2, term: 3, index: 4, log_term: 2, entries: entries.collect(), ..m }
+    }
+
+    #[test]
+    fn a_sound_append_is_accepted() {
+        assert!(validate(&append(&[]), 1).is_ok());
+        assert!(validate(&append(&[(5, 2), (6, 3)]), 1).is_ok());
+    }
+
+    #[test]
+    fn what_no_peer_sends_is_refused() {
+        let refused = |m: Message, why: &str| {
+            let text = validate(&m, 1).unwrap_err().to_string();
+            assert!(text.contains(why), "{text}");
+        };
+        refused(append(&[(6, 2)]), "entry 6");
+        refused(append(&[(5, 1)]), "of term 1 cannot follow");
+        refused(append(&[(5, 4)]), "of term 4 cannot follow");
+        refused(Message { index: u64::MAX, ..append(&[(0, 3)]) }, "cannot follow");
+        refused(Message { to: 9, ..append(&[]) }, "addressed to 9");
+        refused(Message { from: 1, ..append(&[]) }, "itself");
+        refused(Message { term: 0, ..append(&[]) }, "term 0");
+    }
+}
