@@ -29,7 +29,7 @@ impl<S: LogStorage> Raft<S> {
         // Behind the message's last entry the own log may still hold what no leader knows: not committed.
         self.log.commit_to(m.commit.min(last_new));
         self.send(Message { index: last_new, ..answer });
-        Ok(())
         // LAB 2ab END
+        Ok(())
     }
 }

@@ -45,6 +45,10 @@ impl<S: LogStorage> RaftLog<S> {
         let truncated_index = first - 1;
         let truncated_term = storage.term(truncated_index)?;
         let entries = storage.entries(first, last + 1)?;
+        if entries.len() as u64 != last - truncated_index {
+            let text = format!("{} entries found where {first}..={last} should be", entries.len());
+            return Err(StorageError::Other(text).into());
+        }
         let applied = applied.max(truncated_index);
         let committed = committed.max(applied);
         if committed > last {

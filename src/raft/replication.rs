@@ -73,17 +73,18 @@ impl<S: LogStorage> Raft<S> {
     pub(super) fn handle_append_response(&mut self, m: &Message) -> Result<(), RaftError> {
         // LAB 2ab BEGIN: refused: go back to where it may agree; accepted: raise, commit
         let Some(progress) = self.progress.get_mut(&m.from) else { return Ok(()) };
-        self.append_due = true;
         if m.reject {
             let (hint, _) = self.log.find_conflict_by_term(m.reject_hint, m.log_term);
-            progress.rejected(m.index, hint);
+            self.append_due |= progress.rejected(m.index, hint);
             return Ok(());
         }
         if m.index > self.log.last_index() {
             let why = format!("it acknowledges entry {}, the log ends at {}", m.index, self.log.last_index());
             return Err(RaftError::BadMessage { from: m.from, why });
         }
-        if progress.accepted(m.index) {
+        let has_grown = progress.accepted(m.index);
+        self.append_due |= progress.next <= self.log.last_index();
+        if has_grown {
             self.maybe_commit();
         }
         Ok(())
@@ -95,7 +96,7 @@ impl<S: LogStorage> Raft<S> {
         // LAB 2ab BEGIN idle: Progress::heard
         if let Some(progress) = self.progress.get_mut(&m.from) {
             progress.heard(self.log.last_index());
-            self.append_due = true;
+            self.append_due |= progress.ask;
         }
         // LAB 2ab END
     }
