@@ -1,0 +1,163 @@
+# `just` lists the recipes. They are plain POSIX sh and pass on the exit code of what they run.
+
+set shell := ["sh", "-euc"]
+set positional-arguments
+
+grade := "cargo run --quiet --package raftkv-grading --"
+proto := "cargo run --quiet --package raftkv-proto-tools --"
+
+_list:
+    @just --list --unsorted
+
+# Stage 1: storage and the raw handlers, on the engine in memory
+[group('stages')]
+test-1 *FILTERS: (_stage "stage-1" "stage_1" "" FILTERS)
+
+# Stage 1 on both engines; needs `./setup --rocksdb` once
+[group('stages')]
+test-1-rocksdb *FILTERS:
+    @. "$(./setup --rocksdb-env)" && just _stage stage-1,rocksdb stage_1 "" "$@"
+
+# Stage 2a, all of Raft: 2aa, 2ab and 2ac
+[group('stages')]
+test-2a *FILTERS: (_stage "stage-2a" "stage_2a" "" FILTERS)
+
+# Stage 2aa: leader election
+[group('stages')]
+test-2aa *FILTERS: (_stage "stage-2a" "stage_2a" "aa::" FILTERS)
+
+# Stage 2ab: log replication
+[group('stages')]
+test-2ab *FILTERS: (_stage "stage-2a" "stage_2a" "ab::" FILTERS)
+
+# Stage 2ac: RawNode, Ready and advance
+[group('stages')]
+test-2ac *FILTERS: (_stage "stage-2a" "stage_2a" "ac::" FILTERS)
+
+# Run one test again with the seed that a failure named
+[group('stages')]
+replay TEST SEED:
+    #!/bin/sh
+    case $1 in
+        stage_2a::* | aa::* | ab::* | ac::*) stage=2a ;;
+        *) stage=1 ;;
+    esac
+    SIM_SEED=$2 SIM_SEEDS=1 exec just "test-$stage" "$1"
+
+# Run stage 2a under many seeds, a fresh one each time
+[group('stages')]
+soak-2a RUNS="500":
+    #!/bin/sh
+    set -eu
+    log=$(mktemp)
+    run=1
+    while [ "$run" -le "$1" ]; do
+        # Each run visits its own range of seeds: a randomised test counts up from SIM_SEED.
+        if ! SIM_SEED="${run}000" cargo test --quiet --no-default-features --features stage-2a --test stage_2a \
+            >"$log" 2>&1; then
+            cat "$log"
+            echo "run $run of $1 failed with SIM_SEED=${run}000"
+            exit 1
+        fi
+        [ $((run % 50)) != 0 ] || echo "$run runs without a failure"
+        run=$((run + 1))
+    done
+    tail -n 2 "$log"
+    rm "$log"
+
+# All tests of a stage's module, or those of them whose names contain a filter. A filter that no test
+# matches is an error: nothing ran, so nothing was shown.
+_stage FEATURES TARGET MODULE *FILTERS:
+    #!/bin/sh
+    set -euf
+    cargo="cargo test --no-default-features --features $1 --test $2"
+    target=$2 module=$3
+    shift 3
+    flags= filters=
+    for word in $*; do # a dependency gets its words as one
+        case $word in
+            --*) flags="$flags $word" ;;
+            *) filters="$filters ${word#"$target"::}" ;;
+        esac
+    done
+    if [ -z "$filters" ]; then
+        exec $cargo -- $flags $module
+    fi
+    all=$($cargo --quiet -- --list --format terse)
+    tests=$(for filter in $filters; do
+        printf '%s\n' "$all" | sed -n 's/: test$//p' | grep "^$module" | grep -F -e "$filter"
+    done | sort -u)
+    if [ -z "$tests" ]; then
+        echo "no test of this stage has a name with:$filters" >&2
+        exit 1
+    fi
+    exec $cargo -- $flags --exact $tests
+
+# Grade a submission: every listed test, then a tally
+[group('instructors')]
+grade DIR *OPTIONS:
+    {{ grade }} grade "$@"
+
+# Write the starter code to a new folder: `just starter DIR [--upto STAGE]`
+[group('instructors')]
+starter DIR *OPTIONS:
+    {{ grade }} starter "$@"
+
+# Show that the suites fail every wrong version in grading/mutants
+[group('instructors')]
+mutants *STAGE:
+    {{ grade }} mutants "$@"
+
+# Everything: all suites on both engines, the kit's own checks, a sample of the mutants
+[group('developers')]
+test:
+    cargo test --no-default-features --features stage-3b
+    cargo test --package raftkv-testkit --package raftkv-tidy --package raftkv-grading --package raftkv-proto-tools
+    {{ proto }} check
+    {{ grade }} check
+    {{ grade }} mutants --sample
+    ./setup --rocksdb
+    just _test-rocksdb
+
+_test-rocksdb:
+    . "$(./setup --rocksdb-env)" && cargo test && just _lint --features rocksdb,stage-3b
+
+# Read-only checks: format, lints, docs, the repository's rules, generated code, markers
+[group('developers')]
+verify:
+    cargo fmt --all --check
+    just _lint --no-default-features --features stage-3b
+    cargo test --quiet --package raftkv-tidy
+    {{ proto }} check
+    {{ grade }} check
+
+_lint *FEATURES:
+    cargo clippy --workspace --all-targets "$@" -- --deny warnings
+    RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet "$@"
+
+# Repair what a tool can: format, and the lints that offer a change
+[group('developers')]
+fix:
+    cargo clippy --workspace --all-targets --no-default-features --features stage-3b --fix --allow-dirty --allow-staged
+    cargo fmt --all
+
+# Generate src/proto/*.rs from the .proto files beside them
+[group('developers')]
+proto:
+    {{ proto }} generate
+
+# Committed entries a second, against the raft crate (docs/benchmarks.md)
+[group('developers')]
+bench-raft *OPTIONS:
+    cargo run --quiet --release --package raftkv-bench-raft -- "$@"
+
+# Build the docs and the handouts as one book, in book/html
+[group('developers')]
+book:
+    ./setup --book
+    rm -rf book
+    mkdir -p book/src
+    cp -R README.md LICENSE docs labs book/src
+    # The book's root is the repository's, so that links between docs/ and labs/ hold: the summary moves up.
+    sed -e 's|](\.\./|](|' -e t -e 's|](|](docs/|' docs/SUMMARY.md >book/src/SUMMARY.md
+    PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" mdbook build
