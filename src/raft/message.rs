@@ -1,17 +1,7 @@
 //! Messages between peers: how they are made, and which are not worth looking at.
 //!
-//! The types are those of the wire (`eraftpb.proto`), where one message has the fields of all. The table
-//! says which fields a type uses besides `msg_type`, `from`, `to` and `term`, which all have.
-//!
-//! | type | from | fields |
-//! |---|---|---|
-//! | `MsgRequestVote` | candidate | `index`, `log_term`: its last entry (section 5.4.1) |
-//! | `MsgRequestVoteResponse` | any | `reject` |
-//! | `MsgAppend` | leader | `index`, `log_term`: the entry before `entries` (section 5.3); `entries`; `commit` |
-//! | `MsgAppendResponse` | follower | `index`: where its log now agrees with the leader's; or `reject`, `index`: the refused position, `reject_hint`, `log_term`: an earlier entry to try |
-//! | `MsgHeartbeat` | leader | `commit`: no more than this follower is known to have |
-//! | `MsgHeartbeatResponse` | follower | |
-//! | `MsgPropose` | follower, for a client | `entries`: only their data counts. `term` is 0: it is no message of the protocol |
+//! The types are those of the wire. One struct serves every kind of message; which fields a kind uses is
+//! tabulated at [`Message`].
 
 use super::RaftError;
 use crate::ids::{NO_PEER, PeerId};
