@@ -157,7 +157,7 @@ book:
     ./setup --book
     rm -rf book
     mkdir -p book/src
-    cp -R README.md LICENSE docs labs book/src
+    cp -R README.md LICENSE docs labs src book/src
     # The book's root is the repository's, so that links between docs/ and labs/ hold: the summary moves up.
     sed -e 's|](\.\./|](|' -e t -e 's|](|](docs/|' docs/SUMMARY.md >book/src/SUMMARY.md
     PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" mdbook build
