@@ -22,11 +22,6 @@ pub fn links(repo: &Repo) -> Vec<String> {
         if !repo.has(&page) {
             return Some(format!("link to {target}: there is no {page}"));
         }
-        if page.ends_with(".rs") {
-            return Some(format!(
-                "link to {target}: name code as `{page}::symbol` instead; a book has no sources"
-            ));
-        }
         let headings = anchors(repo.text(&page).unwrap_or_default());
         let found = anchor.is_empty() || headings.iter().any(|heading| heading == anchor);
         (!found).then(|| format!("link to #{anchor}: {page} has {}", headings.join(", ")))
