@@ -55,14 +55,14 @@ pub struct Snapshot {
 /// | kind                   | from -> to           | fields beyond those                                    |
 /// |------------------------|----------------------|--------------------------------------------------------|
 /// | MsgHup, MsgBeat        | local                | none                                                   |
-/// | MsgPropose             | any -> leader        | `entries`: only type, data and context count           |
+/// | MsgPropose             | follower -> leader   | `entries`: only type, data and context count           |
 /// | MsgAppend              | leader -> follower   | `index`, `log_term`: the entry just before the new ones (figure 2: prevLogIndex, prevLogTerm); `entries`: the new ones, possibly none; `commit`: the leader's commit index |
 /// | MsgAppendResponse      | follower -> leader   | accepted: `index`: the last entry now known to match. `reject`: `index`: the refused `MsgAppend`'s own; `reject_hint`, `log_term`: the highest entry that could match, to go on from |
 /// | MsgRequestVote         | candidate -> all     | `index`, `log_term`: the candidate's last entry (lastLogIndex, lastLogTerm) |
 /// | MsgRequestVoteResponse | voter -> candidate   | `reject`: vote refused                                 |
 /// | MsgSnapshot            | leader -> follower   | `snapshot`                                             |
 /// | MsgHeartbeat           | leader -> follower   | `commit`: min(leader's commit, what this follower is known to have) |
-/// | MsgHeartbeatResponse   | follower -> leader   | `commit`: the follower's commit index                  |
+/// | MsgHeartbeatResponse   | follower -> leader   | none                                                   |
 /// | MsgUnreachable         | local                | none                                                   |
 /// | MsgSnapStatus          | local                | `reject`: the snapshot did not arrive                  |
 /// | MsgTransferLeader      | any -> leader        | `from`: the wanted leader                              |

@@ -1,0 +1,77 @@
+//! Ranges of keys.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+/// The keys from `start` on and before `end`: `start <= key < end`.
+///
+/// An empty `end` means "no upper bound". It is the convention of the whole protocol: a region's range, a
+/// scan and a range deletion are written the same way. An empty `start` needs no convention, since it is
+/// below all keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyRange {
+    /// Inclusive.
+    pub start: Bytes,
+    /// Exclusive; empty is no bound.
+    pub end: Bytes,
+}
+
+impl KeyRange {
+    /// `start <= key < end`.
+    pub fn new(start: impl Into<Bytes>, end: impl Into<Bytes>) -> KeyRange {
+        KeyRange { start: start.into(), end: end.into() }
+    }
+
+    /// Every key.
+    pub fn all() -> KeyRange {
+        KeyRange::default()
+    }
+
+    /// Is the key inside?
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.start <= key && self.is_before_end(key)
+    }
+
+    /// Is the key below the upper bound, if there is one?
+    pub fn is_before_end(&self, key: &[u8]) -> bool {
+        self.end.is_empty() || key < self.end
+    }
+
+    /// True where no key can be inside, such as for a range that ends before it starts.
+    pub fn is_empty(&self) -> bool {
+        !self.is_before_end(&self.start)
+    }
+
+    /// The upper bound as the standard library writes it.
+    pub(crate) fn upper_bound(&self) -> Bound<&[u8]> {
+        if self.end.is_empty() { Bound::Unbounded } else { Bound::Excluded(&self.end) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_is_inside_and_the_end_is_not() {
+        let range = KeyRange::new("b", "d");
+        let inside: Vec<_> = ["a", "b", "c", "cz", "d", "e"].map(|key| range.contains(key.as_bytes())).into();
+        assert_eq!(inside, [false, true, true, true, false, false]);
+    }
+
+    #[test]
+    fn an_empty_end_is_no_bound() {
+        assert!(KeyRange::new("b", "").contains(b"\xff\xff"));
+        assert!(!KeyRange::new("b", "").contains(b"a"));
+        assert!(!KeyRange::new("b", "").is_empty());
+        assert!(KeyRange::all().contains(b""));
+    }
+
+    #[test]
+    fn a_range_that_ends_where_it_starts_or_before_is_empty() {
+        assert!(KeyRange::new("b", "b").is_empty());
+        assert!(KeyRange::new("c", "b").is_empty());
+        assert!(!KeyRange::new("b", "c").is_empty());
+    }
+}

@@ -1,0 +1,151 @@
+//! An engine on RocksDB.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rocksdb::{ColumnFamily, DB, DBRawIterator, Options, ReadOptions, WriteOptions};
+use self_cell::self_cell;
+
+use super::{Cf, Cursor, Engine, EngineError, KeyRange, MAX_KEY_LEN, Snapshot, WriteBatch, WriteOp};
+
+/// What a store runs on: a folder on a real disk.
+pub struct RocksEngine {
+    db: Arc<DB>,
+}
+
+impl RocksEngine {
+    /// Opens the database in the folder and makes what is missing of it. Fails while it is open elsewhere.
+    pub fn open(path: impl AsRef<Path>) -> Result<RocksEngine, EngineError> {
+        let path = path.as_ref();
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        // RocksDB's own diary: one small file, not one for every start.
+        options.set_keep_log_file_num(1);
+        let db = DB::open_cf(&options, path, Cf::ALL.map(Cf::name))
+            .map_err(|error| EngineError::Open { path: PathBuf::from(path), reason: error.to_string() })?;
+        Ok(RocksEngine { db: Arc::new(db) })
+    }
+}
+
+impl Engine for RocksEngine {
+    fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), EngineError> {
+        batch.validate()?;
+        let mut changes = rocksdb::WriteBatch::default();
+        for op in batch.into_ops() {
+            match op {
+                WriteOp::Put { cf, key, value } => changes.put_cf(handle(&self.db, cf), key, value),
+                WriteOp::Delete { cf, key } => changes.delete_cf(handle(&self.db, cf), key),
+                // RocksDB takes an empty range for damage.
+                WriteOp::DeleteRange { range, .. } if range.is_empty() => {}
+                WriteOp::DeleteRange { cf, range } => {
+                    let end = if range.end.is_empty() { above_all_keys() } else { range.end };
+                    changes.delete_range_cf(handle(&self.db, cf), range.start, end);
+                }
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(sync);
+        self.db.write_opt(changes, &options).map_err(io)
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(RocksSnapshot::new(self.db.clone(), |db| db.snapshot()))
+    }
+}
+
+type DbSnapshot<'a> = rocksdb::Snapshot<'a>;
+
+self_cell!(
+    /// RocksDB's snapshot borrows the database. This one keeps it open instead, so that a reader can go to
+    /// another thread.
+    struct RocksSnapshot {
+        owner: Arc<DB>,
+        #[not_covariant]
+        dependent: DbSnapshot,
+    }
+);
+
+impl Snapshot for RocksSnapshot {
+    fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        let value = self.with_dependent(|db, snapshot| snapshot.get_cf(handle(db, cf), key));
+        Ok(value.map_err(io)?.map(Bytes::from))
+    }
+
+    fn cursor(&self, cf: Cf, range: KeyRange) -> Box<dyn Cursor + '_> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(range.start.to_vec());
+        if !range.end.is_empty() {
+            options.set_iterate_upper_bound(range.end.to_vec());
+        }
+        self.with_dependent(|db, snapshot| {
+            let iter = snapshot.raw_iterator_cf_opt(handle(db, cf), options);
+            Box::new(RocksCursor { iter }) as Box<dyn Cursor>
+        })
+    }
+}
+
+struct RocksCursor<'a> {
+    iter: DBRawIterator<'a>,
+}
+
+impl RocksCursor<'_> {
+    /// RocksDB's iterator is on no key both at the end and after an error.
+    fn status(&self) -> Result<(), EngineError> {
+        self.iter.status().map_err(io)
+    }
+}
+
+impl Cursor for RocksCursor<'_> {
+    fn seek(&mut self, key: &[u8]) -> Result<(), EngineError> {
+        self.iter.seek(key);
+        self.status()
+    }
+
+    fn seek_for_prev(&mut self, key: &[u8]) -> Result<(), EngineError> {
+        self.iter.seek_for_prev(key);
+        self.status()
+    }
+
+    fn seek_to_first(&mut self) -> Result<(), EngineError> {
+        self.iter.seek_to_first();
+        self.status()
+    }
+
+    fn seek_to_last(&mut self) -> Result<(), EngineError> {
+        self.iter.seek_to_last();
+        self.status()
+    }
+
+    fn next(&mut self) -> Result<(), EngineError> {
+        if self.iter.valid() {
+            self.iter.next();
+        }
+        self.status()
+    }
+
+    fn prev(&mut self) -> Result<(), EngineError> {
+        if self.iter.valid() {
+            self.iter.prev();
+        }
+        self.status()
+    }
+
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.iter.item()
+    }
+}
+
+fn handle(db: &DB, cf: Cf) -> &ColumnFamily {
+    db.cf_handle(cf.name()).expect("every column family was opened")
+}
+
+/// One byte longer than any key can be, and all of them 0xff.
+fn above_all_keys() -> Bytes {
+    Bytes::from_static(&[0xff; MAX_KEY_LEN + 1])
+}
+
+fn io(error: rocksdb::Error) -> EngineError {
+    EngineError::Io(error.to_string())
+}
