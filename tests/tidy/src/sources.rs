@@ -144,7 +144,7 @@ pub fn orphans(repo: &Repo) -> Vec<String> {
     let mut findings = Vec::new();
     for (path, _) in repo.files("", ".rs") {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-        if matches!(file, "main.rs" | "lib.rs" | "build.rs") || folder.ends_with("src/bin") {
+        if matches!(file, "main.rs" | "lib.rs" | "build.rs") || is_target_folder(folder) {
             continue;
         }
         // `a/b/mod.rs` is named where `a/b.rs` would be.
@@ -165,6 +165,11 @@ pub fn orphans(repo: &Repo) -> Vec<String> {
         }
     }
     findings
+}
+
+/// Cargo takes each file here for a program of its own.
+fn is_target_folder(folder: &str) -> bool {
+    folder.ends_with("src/bin") || folder.ends_with("/tests")
 }
 
 fn names_module(text: &str, name: &str) -> bool {
