@@ -10,11 +10,21 @@
 //! - a student's mistake, a caller's mistake and the grader's own trouble are three different things, and
 //!   the last never costs a point: see [`error`].
 
+pub mod cargo;
 pub mod error;
+pub mod grade;
+pub mod json;
 pub mod kit;
 pub mod labs;
+pub mod limit;
+pub mod process;
+pub mod report;
+pub mod run;
 pub mod scan;
+pub mod scratch;
+pub mod starter;
 pub mod strip;
 pub mod submission;
+pub mod tally;
 pub mod text;
 pub mod tree;

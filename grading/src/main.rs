@@ -1,3 +1,120 @@
-//! The command line of the grader.
+//! The command line of the grader. `just starter`, `just grade` and `just mutants` call it.
+//!
+//! Exit status: 0 the command did its work (a submission was graded, whatever its score); 1 the caller gave
+//! something that cannot be used; 2 the grader is in trouble, and nothing is graded.
 
-fn main() {}
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use raftkv_grading::error::{Error, Result};
+use raftkv_grading::grade::{self, Options};
+use raftkv_grading::json::JsonFile;
+use raftkv_grading::kit::Kit;
+use raftkv_grading::limit::{FAILED, Limits};
+use raftkv_grading::{starter, tally};
+
+/// Starter code, grading and mutants of RaftKV Labs.
+#[derive(Parser)]
+#[command(name = "raftkv-grade")]
+struct Cli {
+    /// The kit to work from. Default: the one that the current folder lies in.
+    #[arg(long, global = true, value_name = "DIR")]
+    kit: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes the starter code in a new folder.
+    Starter {
+        /// Where.
+        dir: PathBuf,
+        /// Keep the solution of the stages up to this one: a checkpoint.
+        #[arg(long, value_name = "STAGE")]
+        upto: Option<String>,
+    },
+    /// Grades the submission in a folder.
+    Grade(GradeArgs),
+    #[command(name = "__limit", hide = true)]
+    Limit(LimitArgs),
+}
+
+#[derive(clap::Args)]
+struct GradeArgs {
+    /// The submission: a folder with the kit's layout.
+    dir: PathBuf,
+    /// Grade this stage (2ab) or group (2a) only. May be given several times.
+    #[arg(long = "stage", value_name = "STAGE")]
+    stages: Vec<String>,
+    /// The seed of the simulated tests.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many tests run at the same time.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Also write the result to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct LimitArgs {
+    #[arg(long)]
+    cpu: Option<u64>,
+    #[arg(long)]
+    memory_mb: Option<u64>,
+    #[arg(long)]
+    file_mb: Option<u64>,
+    #[arg(last = true)]
+    program: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            // Clap's own status for a bad command line is the one that means trouble here.
+            return ExitCode::from(u8::from(e.use_stderr()));
+        }
+    };
+    if let Command::Limit(args) = cli.command {
+        let limits = Limits { cpu: args.cpu, memory_mb: args.memory_mb, file_mb: args.file_mb };
+        eprintln!("{}", limits.exec(&args.program));
+        return ExitCode::from(FAILED as u8);
+    }
+    match run(cli) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let kit = Kit::find(cli.kit.as_deref())?;
+    match cli.command {
+        Command::Starter { dir, upto } => {
+            starter::starter(&kit, &dir, upto.as_deref())?;
+            println!("starter code is in {}", dir.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Grade(args) => run_grade(&kit, args),
+        Command::Limit(_) => Err(Error::infra("the wrapper was called with a kit")),
+    }
+}
+
+fn run_grade(kit: &Kit, args: GradeArgs) -> Result<ExitCode> {
+    let json = args.json.as_deref().map(JsonFile::open).transpose()?;
+    let options = Options { stages: args.stages, seed: args.seed, jobs: args.jobs, scratch: "grade" };
+    let report = grade::grade(kit, &args.dir, &options)?;
+    print!("{}", tally::render(&report));
+    if let Some(json) = json {
+        json.write(&report)?;
+    }
+    Ok(ExitCode::from(if report.graded { 0 } else { 2 }))
+}

@@ -1,0 +1,71 @@
+//! Where a run builds: a folder that stays, so that the next run rebuilds only what changed.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::cargo::Workshop;
+use crate::error::{Error, Result};
+use crate::kit::Kit;
+use crate::tree::{self, Tree};
+
+/// A scratch folder, held by one run at a time.
+#[derive(Debug)]
+pub struct Scratch {
+    /// Where the run may write.
+    pub dir: PathBuf,
+    target: PathBuf,
+    // Held until the end of the run.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Takes the scratch folder `name` of a kit, waiting for a run that holds it. Cargo's target directory
+    /// is the kit's own, so that dependencies are built once.
+    pub fn open(kit: &Kit, name: &str) -> Result<Scratch> {
+        let target = target_dir(kit)?;
+        let dir = target.join("raftkv-grading").join(name);
+        fs::create_dir_all(&dir).map_err(|e| Error::infra_io(&dir, &e))?;
+        let path = dir.join("lock");
+        let lock = File::create(&path).map_err(|e| Error::infra_io(&path, &e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                eprintln!("another run uses this kit: waiting for it to end");
+                lock.lock().map_err(|e| Error::infra_io(&path, &e))?;
+            }
+            Err(TryLockError::Error(e)) => return Err(Error::infra_io(&path, &e)),
+        }
+        Ok(Scratch { dir, target, _lock: lock })
+    }
+
+    /// The same, with a target directory of its own: for runs that build at the same time.
+    pub fn open_apart(kit: &Kit, name: &str) -> Result<Scratch> {
+        let mut scratch = Scratch::open(kit, name)?;
+        scratch.target = scratch.dir.join("target");
+        Ok(scratch)
+    }
+
+    /// Brings the sources to the wanted content, for cargo to build.
+    pub fn lay_out(&self, tree: &Tree, build_limit: u64) -> Result<Workshop> {
+        let sources = self.dir.join("tree");
+        tree.sync(&sources, &self.dir.join("built"))?;
+        Ok(Workshop { tree: sources, target: self.target.clone(), limit: build_limit })
+    }
+
+    /// Notes that a build has ended. To be called after each, whatever came of it.
+    pub fn built(&self) -> Result<()> {
+        tree::stamp_build(&self.dir.join("built"))
+    }
+
+    /// A fresh folder for the current folders of test processes.
+    pub fn run_dir(&self) -> Result<tempfile::TempDir> {
+        tempfile::Builder::new().prefix("run-").tempdir_in(&self.dir).map_err(|e| Error::infra_io(&self.dir, &e))
+    }
+}
+
+fn target_dir(kit: &Kit) -> Result<PathBuf> {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => std::path::absolute(&dir).map_err(|e| Error::input_io(Path::new(&dir), &e)),
+        None => Ok(kit.root.join("target")),
+    }
+}

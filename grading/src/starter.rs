@@ -1,0 +1,126 @@
+//! The starter kit: what students get.
+//!
+//! It is a working kit of its own. `just test-2a` and `just grade .` run in it, and give the same result as
+//! in the kit it was made from.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::kit::{self, Kit};
+use crate::labs::Labs;
+use crate::strip::strip;
+use crate::text;
+use crate::tree::Tree;
+
+/// Around lines that only the kit's staff needs, in files that are no Rust: `# STAFF BEGIN`, `# STAFF END`.
+const STAFF: [&str; 2] = ["STAFF BEGIN", "STAFF END"];
+
+/// Writes a starter to `dir`, a new or empty folder. The stages before and at `upto` keep their solution.
+pub fn starter(kit: &Kit, dir: &Path, upto: Option<&str>) -> Result<()> {
+    let kept = kept(&kit.labs, upto)?;
+    let occupied = match fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+        Err(e) => return Err(Error::input_io(dir, &e)),
+    };
+    if occupied {
+        return Err(Error::input(format!("{}: not empty: name a new folder", text::path(dir))));
+    }
+    let source = kit.tracked()?;
+    let mut tree = strip_all(&kit.labs, &source, &kept)?;
+    fs::create_dir_all(dir).map_err(|e| Error::input_io(dir, &e))?;
+    tree.write(dir)?;
+    let changed: Vec<&str> =
+        tree.files.iter().filter(|(path, file)| source.files.get(*path) != Some(file)).map(|(p, _)| p.as_str()).collect();
+    rustfmt(dir, changed.into_iter().filter(|path| path.ends_with(".rs")))?;
+    // Checksums are of the files as students find them.
+    tree = Tree::read(dir, tree.files.keys().map(String::as_str))?;
+    let list = kit::write_list(&tree);
+    let path = dir.join(kit::HANDED_OUT);
+    fs::write(&path, list).map_err(|e| Error::infra_io(&path, &e))
+}
+
+/// The stages whose solution a starter keeps: all up to and with `upto`.
+pub fn kept(labs: &Labs, upto: Option<&str>) -> Result<Vec<String>> {
+    let Some(name) = upto else { return Ok(Vec::new()) };
+    let last = labs.select(name)?.last().map(|s| s.id.clone()).unwrap_or_default();
+    let at = labs.stages.iter().position(|s| s.id == last).unwrap_or(0);
+    Ok(labs.stages[..=at].iter().map(|s| s.id.clone()).collect())
+}
+
+/// The kit's files, without what is left out and without the solutions of stages that are not kept.
+pub fn strip_all(labs: &Labs, source: &Tree, kept: &[String]) -> Result<Tree> {
+    let ids = labs.ids();
+    let mut out = Tree::default();
+    for (path, file) in &source.files {
+        if labs.leave_out.iter().any(|left| path == left || path.starts_with(&format!("{left}/"))) {
+            continue;
+        }
+        let mut file = file.clone();
+        if let Ok(text) = std::str::from_utf8(&file.bytes) {
+            if path.starts_with("src/") && path.ends_with(".rs") {
+                file.bytes = strip(path, text, &ids, |stage| kept.iter().any(|k| k == stage))?.text.into_bytes();
+            } else if !path.ends_with(".rs") && text.contains(STAFF[0]) {
+                file.bytes = without_staff(path, text)?.into_bytes();
+            }
+        }
+        out.files.insert(path.clone(), file);
+    }
+    Ok(out)
+}
+
+/// The text without what stands between staff markers.
+fn without_staff(path: &str, text: &str) -> Result<String> {
+    let mut out = String::new();
+    let mut open = None;
+    for (at, line) in text.lines().enumerate().map(|(i, line)| (i + 1, line)) {
+        let word = line.trim().trim_start_matches(['#', '/', '<', '!', '-']).trim_end_matches(['-', '>']).trim();
+        match (STAFF.iter().position(|marker| *marker == word), open) {
+            (Some(0), None) => open = Some(at),
+            (Some(1), Some(_)) => open = None,
+            (Some(_), _) => return Err(Error::input(format!("{path}:{at}: staff markers do not pair"))),
+            (None, None) => {
+                out.push_str(line);
+                out.push('\n');
+            }
+            (None, Some(_)) => {}
+        }
+    }
+    match open {
+        Some(at) => Err(Error::input(format!("{path}:{at}: STAFF BEGIN has no END"))),
+        None => Ok(out),
+    }
+}
+
+/// Formats the files that stripping changed, with the kit's own rustfmt.toml.
+fn rustfmt<'a>(dir: &Path, files: impl Iterator<Item = &'a str>) -> Result<()> {
+    let files: Vec<&str> = files.collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let run = Command::new("rustfmt").args(["--edition", "2024"]).args(&files).current_dir(dir).output();
+    let output = run.map_err(|e| Error::infra(format!("rustfmt: {e}: rustup component add rustfmt")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = text::one_line(&String::from_utf8_lossy(&output.stderr));
+    Err(Error::infra(format!("rustfmt: {}", text::trim(&why, 1, 600))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staff_lines_are_left_out_of_every_kind_of_text() {
+        let toml = "a = 1\n# STAFF BEGIN\nb = 2\n# STAFF END\nc = 3\n";
+        assert_eq!(without_staff("Cargo.toml", toml).expect("a pair"), "a = 1\nc = 3\n");
+        let page = "x\n<!-- STAFF BEGIN -->\ny\n<!-- STAFF END -->\n";
+        assert_eq!(without_staff("README.md", page).expect("a pair"), "x\n");
+        for bad in ["# STAFF BEGIN\n", "# STAFF END\n", "# STAFF BEGIN\n# STAFF BEGIN\n# STAFF END\n"] {
+            assert!(without_staff("x", bad).is_err(), "{bad}");
+        }
+    }
+}
