@@ -67,6 +67,12 @@ pub fn grade(kit: &Kit, dir: &Path, options: &Options) -> Result<Report> {
     Ok(Report::new(name, options.seed, first_few(errors), reports))
 }
 
+/// The report of a run that could not grade.
+pub fn not_graded(kit: &Kit, dir: &Path, options: &Options, trouble: String) -> Result<Report> {
+    let stages = kit.labs.select_all(&options.stages)?;
+    Ok(Report::not_graded(text::path(dir), options.seed, &stages, vec![trouble]))
+}
+
 fn first_few(mut errors: Vec<String>) -> Vec<String> {
     if errors.len() > SHOWN_ERRORS {
         let more = errors.len() - SHOWN_ERRORS;
@@ -159,7 +165,7 @@ fn run_all(
         reports.push(if programs.contains_key(&stage.target) {
             StageReport::new(stage, outcomes.by_ref().take(stage.tests.len()).collect())
         } else {
-            let why = errors.first().map_or("it does not compile", String::as_str);
+            let why = errors.first().and_then(|e| e.lines().next()).unwrap_or("it does not compile");
             uniform(stage, Status::BuildError, options.seed, why)
         });
     }
