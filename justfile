@@ -95,11 +95,13 @@ _stage FEATURES TARGET MODULE *FILTERS:
     exec $cargo -- $flags --exact $tests
 
 # Grade a submission: every listed test, then a tally
+[no-cd]
 [group('instructors')]
 grade DIR *OPTIONS:
     {{ grade }} grade "$@"
 
 # Write the starter code to a new folder: `just starter DIR [--upto STAGE]`
+[no-cd]
 [group('instructors')]
 starter DIR *OPTIONS:
     {{ grade }} starter "$@"
