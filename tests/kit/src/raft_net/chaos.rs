@@ -1,0 +1,131 @@
+//! Random trouble under a seed: the safety phase. And its end: the liveness phase.
+
+use raftkv::ids::PeerId;
+
+use super::driver::Driver;
+use super::faults::Fault;
+use super::net::Net;
+use super::trace::Event;
+use crate::rng::Rng;
+
+/// How likely each kind of trouble is, in percent of the steps. What is left over delivers messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Chaos {
+    /// A node gets a tick.
+    pub tick: u64,
+    /// A client proposes something to some node.
+    pub propose: u64,
+    /// A message is lost.
+    pub lose: u64,
+    /// A message is doubled.
+    pub duplicate: u64,
+    /// A link or a node is cut off, or all cuts are healed.
+    pub cut: u64,
+    /// A node crashes, or one that is down starts again.
+    pub crash: u64,
+    /// A disk gets slow, or catches up.
+    pub slow_disk: u64,
+}
+
+impl Chaos {
+    /// A bit of everything. Proposals only where the stage under test replicates.
+    pub fn new(with_proposals: bool) -> Chaos {
+        let propose = if with_proposals { 6 } else { 0 };
+        Chaos { tick: 30, propose, lose: 3, duplicate: 3, cut: 1, crash: 1, slow_disk: 1 }
+    }
+}
+
+impl<D: Driver> Net<D> {
+    /// So many random steps. The invariants watch each of them.
+    pub fn chaos(&mut self, rng: &mut Rng, steps: u64, chaos: Chaos) {
+        for step in 0..steps {
+            let up = self.up();
+            let draw = rng.below(100);
+            let mut bound = 0;
+            let mut falls_to = |share: u64| {
+                bound += share;
+                draw < bound
+            };
+            if falls_to(chaos.tick) && !up.is_empty() {
+                self.tick(rng.pick(&up));
+            } else if falls_to(chaos.propose) && !up.is_empty() {
+                let id = rng.pick(&up);
+                // A node without a leader refuses; that is its right.
+                let _ = self.try_propose(id, &format!("c{step}"));
+            } else if falls_to(chaos.lose) {
+                self.lose_some(rng);
+            } else if falls_to(chaos.duplicate) {
+                self.duplicate_some(rng);
+            } else if falls_to(chaos.cut) {
+                self.cut_some(rng);
+            } else if falls_to(chaos.crash) {
+                self.crash_or_restart(rng);
+            } else if falls_to(chaos.slow_disk) && !up.is_empty() {
+                let id = rng.pick(&up);
+                if self.node(id).disk_held { self.release_disk(id) } else { self.hold_disk(id) }
+            } else if !self.wire.is_empty() {
+                // Mostly in order: a network that shuffles everything elects nobody.
+                let reach = if rng.percent(20) { self.wire.len() } else { 1 };
+                self.deliver_nth(rng.below(reach as u64) as usize);
+            }
+        }
+    }
+
+    /// The trouble is over: links work, disks work, all nodes are up.
+    pub fn calm(&mut self) {
+        self.heal();
+        self.release();
+        for id in self.world.nodes.keys().copied().collect::<Vec<_>>() {
+            if self.world.nodes[&id].up { self.release_disk(id) } else { self.restart(id) }
+        }
+    }
+
+    /// Fails unless each of these faults has struck: trouble that never came has proved nothing.
+    #[track_caller]
+    pub fn assert_struck(&self, faults: &[Fault]) {
+        for fault in faults {
+            assert!(self.struck(*fault) > 0, "this test meant to cause {fault:?}, and it never happened");
+        }
+    }
+
+    fn lose_some(&mut self, rng: &mut Rng) {
+        if !self.wire.is_empty() {
+            let n = rng.below(self.wire.len() as u64) as usize;
+            let m = self.wire.remove(n).expect("n is below the length");
+            self.faults.count(Fault::Loss);
+            self.trace.note(Event::Lost(m, "the script loses it"));
+        }
+    }
+
+    fn duplicate_some(&mut self, rng: &mut Rng) {
+        if !self.wire.is_empty() {
+            let copy = self.wire[rng.below(self.wire.len() as u64) as usize].clone();
+            self.faults.count(Fault::Duplicate);
+            self.wire.push_back(copy);
+        }
+    }
+
+    fn cut_some(&mut self, rng: &mut Rng) {
+        let nodes: Vec<PeerId> = self.world.nodes.keys().copied().collect();
+        let (a, b) = (rng.pick(&nodes), rng.pick(&nodes));
+        match rng.below(5) {
+            0 if a != b => self.cut_one_way(a, b),
+            1 => self.isolate(a),
+            2 => self.partition(&nodes[..nodes.len() / 2]),
+            _ => self.heal(),
+        }
+    }
+
+    /// At most a minority is down at a time, or nothing would ever happen.
+    fn crash_or_restart(&mut self, rng: &mut Rng) {
+        let nodes: Vec<PeerId> = self.world.nodes.keys().copied().collect();
+        let down: Vec<PeerId> = nodes.iter().copied().filter(|id| !self.world.nodes[id].up).collect();
+        if down.len() >= nodes.len() - self.world.majority() || (!down.is_empty() && rng.percent(50)) {
+            if let Some(&id) = down.first() {
+                self.restart(id);
+            }
+        } else {
+            self.crash(rng.pick(&self.up()));
+        }
+    }
+}

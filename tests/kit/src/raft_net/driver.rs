@@ -1,0 +1,172 @@
+//! How the net drives the code under test: through `Raft` alone (stages 2aa and 2ab), or through `RawNode`
+//! and its `Ready` (stage 2ac). Everything else in the net is the same for both.
+
+use raftkv::proto::eraftpb::{Entry, HardState, Message};
+use raftkv::raft::{Config, MemLogStorage, Raft, RaftError, RawNode, Ready};
+
+/// What a node wants done after a step.
+#[derive(Default)]
+pub struct Work {
+    /// To be written, if it changed.
+    pub hard_state: Option<HardState>,
+    /// To be written.
+    pub entries: Vec<Entry>,
+    /// May leave before the write.
+    pub now: Vec<Message>,
+    /// May leave only when the write is on disk: they promise it.
+    pub after_persist: Vec<Message>,
+    /// The `Ready` that all this was in, where there is one.
+    ready: Option<Ready>,
+}
+
+/// A node that the net can drive.
+pub trait Driver: Sized {
+    /// Starts from what is on this disk.
+    fn start(config: &Config, disk: MemLogStorage) -> Result<Self, RaftError>;
+    /// The node's inside, to look at.
+    fn raft(&self) -> &Raft<MemLogStorage>;
+    /// The node's own view of its disk.
+    fn disk(&mut self) -> &mut MemLogStorage;
+    /// Time passes.
+    fn tick(&mut self);
+    /// The node is told to stand for election now.
+    fn campaign(&mut self);
+    /// A message arrives.
+    fn step(&mut self, m: Message) -> Result<(), RaftError>;
+    /// A client proposes.
+    fn propose(&mut self, data: bytes::Bytes) -> Result<(), RaftError>;
+    /// What is to be done now, if anything.
+    fn poll(&mut self) -> Option<Work>;
+    /// The write of `work` is on disk. Returns what is to be applied.
+    fn written(&mut self, work: Work) -> Vec<Entry>;
+}
+
+/// Drives `Raft` without a `RawNode`, the way a `RawNode` does.
+pub struct Direct {
+    raft: Raft<MemLogStorage>,
+    /// What has been handed out to be written: not to be handed out again while the write is under way.
+    issued_state: HardState,
+    issued_entries: Vec<Entry>,
+}
+
+impl Driver for Direct {
+    fn start(config: &Config, disk: MemLogStorage) -> Result<Direct, RaftError> {
+        let issued_state = *disk.hard_state();
+        Ok(Direct { raft: Raft::new(config, disk)?, issued_state, issued_entries: Vec::new() })
+    }
+
+    fn raft(&self) -> &Raft<MemLogStorage> {
+        &self.raft
+    }
+
+    fn disk(&mut self) -> &mut MemLogStorage {
+        self.raft.log_mut().storage_mut()
+    }
+
+    fn tick(&mut self) {
+        self.raft.tick();
+    }
+
+    fn campaign(&mut self) {
+        self.raft.campaign();
+    }
+
+    fn step(&mut self, m: Message) -> Result<(), RaftError> {
+        self.raft.step(m)
+    }
+
+    fn propose(&mut self, data: bytes::Bytes) -> Result<(), RaftError> {
+        self.raft.propose(data)
+    }
+
+    fn poll(&mut self) -> Option<Work> {
+        let outbox = self.raft.take_messages();
+        let state = self.raft.hard_state();
+        let unstable = self.raft.log().unstable_entries();
+        let mut work = Work { now: outbox.now, after_persist: outbox.after_persist, ..Work::default() };
+        if state != self.issued_state {
+            self.issued_state = state;
+            work.hard_state = Some(state);
+        }
+        if unstable != self.issued_entries {
+            self.issued_entries = unstable.to_vec();
+            work.entries = unstable.to_vec();
+        }
+        let idle = work.now.is_empty()
+            && work.after_persist.is_empty()
+            && work.hard_state.is_none()
+            && work.entries.is_empty()
+            && self.raft.log().next_committed_entries().is_empty();
+        (!idle).then_some(work)
+    }
+
+    fn written(&mut self, work: Work) -> Vec<Entry> {
+        if let Some(last) = work.entries.last() {
+            self.raft.on_persisted(last.index, last.term);
+        }
+        let committed = self.raft.log().next_committed_entries().to_vec();
+        if let Some(last) = committed.last() {
+            self.raft.on_applied(last.index);
+        }
+        committed
+    }
+}
+
+/// Drives a `RawNode` as its contract says: one `Ready` at a time, written, sent, applied, then `advance`.
+pub struct Readied {
+    node: RawNode<MemLogStorage>,
+    out: bool,
+}
+
+impl Driver for Readied {
+    fn start(config: &Config, disk: MemLogStorage) -> Result<Readied, RaftError> {
+        Ok(Readied { node: RawNode::new(config, disk)?, out: false })
+    }
+
+    fn raft(&self) -> &Raft<MemLogStorage> {
+        self.node.raft()
+    }
+
+    fn disk(&mut self) -> &mut MemLogStorage {
+        self.node.storage_mut()
+    }
+
+    fn tick(&mut self) {
+        self.node.tick();
+    }
+
+    fn campaign(&mut self) {
+        self.node.campaign();
+    }
+
+    fn step(&mut self, m: Message) -> Result<(), RaftError> {
+        self.node.step(m)
+    }
+
+    fn propose(&mut self, data: bytes::Bytes) -> Result<(), RaftError> {
+        self.node.propose(data)
+    }
+
+    fn poll(&mut self) -> Option<Work> {
+        if self.out || !self.node.has_ready() {
+            return None;
+        }
+        let mut ready = self.node.ready();
+        self.out = true;
+        Some(Work {
+            hard_state: ready.hard_state,
+            entries: ready.entries.clone(),
+            now: std::mem::take(&mut ready.messages),
+            after_persist: std::mem::take(&mut ready.persisted_messages),
+            ready: Some(ready),
+        })
+    }
+
+    fn written(&mut self, work: Work) -> Vec<Entry> {
+        let ready = work.ready.expect("poll() put it there");
+        let committed = ready.committed_entries.clone();
+        self.node.advance(ready);
+        self.out = false;
+        committed
+    }
+}

@@ -1,0 +1,53 @@
+//! A leader sends what its log has, and only a leader sends it (section 5.3, figure 2).
+
+use raftkv::proto::eraftpb::{Message, MessageType};
+use raftkv::raft::Role;
+
+use super::{Invariant, Verdict, World, check};
+use crate::raft_net::letter::log_text;
+
+/// Compares each message with its sender.
+pub struct TrueMessages;
+
+impl Invariant for TrueMessages {
+    fn rule(&self) -> &'static str {
+        "messages are true: signed by their sender, addressed to another member; appends and heartbeats come \
+         from leaders only, and an append is a piece of the leader's log (section 5.3)"
+    }
+
+    fn on_send(&mut self, world: &World, m: &Message) -> Verdict {
+        check(world.voters.contains(&m.to) && m.to != m.from, || {
+            format!("node {} writes to {}", m.from, m.to)
+        })?;
+        let leads = matches!(m.msg_type(), MessageType::MsgAppend | MessageType::MsgHeartbeat);
+        let seen = world.seen(m.from);
+        // A message that waited for the disk may be of an earlier term: nothing to compare it with.
+        if !leads || seen.term != m.term {
+            return Ok(());
+        }
+        check(seen.role == Role::Leader, || {
+            format!("node {} is a {:?} and sends {:?}", m.from, seen.role, m.msg_type())
+        })?;
+        if m.msg_type() != MessageType::MsgAppend {
+            return Ok(());
+        }
+        let before = seen.entry(m.index).map(|e| e.term);
+        check(m.index < seen.first || before == Some(m.log_term), || {
+            format!(
+                "node {} says in an append that its entry {} is of term {}; its log has {before:?}",
+                m.from, m.index, m.log_term
+            )
+        })?;
+        for (index, entry) in (m.index + 1..).zip(&m.entries) {
+            check(seen.entry(index) == Some(entry), || {
+                format!(
+                    "node {} appends [{}] after {}; that is not what its log has at {index}",
+                    m.from,
+                    log_text(&m.entries),
+                    m.index
+                )
+            })?;
+        }
+        Ok(())
+    }
+}

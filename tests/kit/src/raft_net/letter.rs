@@ -1,0 +1,170 @@
+//! Messages written by hand, and messages made readable.
+//!
+//! Everywhere in the kit `4@2` is the entry at index 4 of term 2; `4@2=x` also shows what it carries.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use raftkv::ids::{Index, PeerId, Term};
+use raftkv::proto::eraftpb::{Entry, Message, MessageType};
+
+/// A message in the making: `append(2, 1).term(3).after(4, 2).entries(&[3, 3]).commit(4)`.
+#[derive(Clone, Debug)]
+pub struct Letter(Message);
+
+impl From<Letter> for Message {
+    fn from(letter: Letter) -> Message {
+        letter.0
+    }
+}
+
+fn letter(msg_type: MessageType, from: PeerId, to: PeerId) -> Letter {
+    Letter(Message { msg_type: msg_type.into(), from, to, ..Default::default() })
+}
+
+/// An append (AppendEntries). Without more it is empty and follows the empty log.
+pub fn append(from: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgAppend, from, to)
+}
+
+/// The answer to an append.
+pub fn append_reply(from: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgAppendResponse, from, to)
+}
+
+/// A request for a vote (RequestVote). Without more its sender has an empty log.
+pub fn vote_request(from: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgRequestVote, from, to)
+}
+
+/// A granted vote; see [`Letter::refused`].
+pub fn vote_reply(from: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgRequestVoteResponse, from, to)
+}
+
+/// A heartbeat. Without more it carries commit index 0.
+pub fn heartbeat(from: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgHeartbeat, from, to)
+}
+
+/// The answer to a heartbeat.
+pub fn heartbeat_reply(from: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgHeartbeatResponse, from, to)
+}
+
+/// A proposal that `from` passes on for a client, one entry for each text.
+pub fn proposal(from: PeerId, to: PeerId, texts: &[&str]) -> Letter {
+    let mut l = letter(MessageType::MsgPropose, from, to);
+    let entry = |text: &&str| Entry { data: Bytes::copy_from_slice(text.as_bytes()), ..Default::default() };
+    l.0.entries = texts.iter().map(entry).collect();
+    l
+}
+
+impl Letter {
+    /// The sender's term.
+    pub fn term(mut self, term: Term) -> Letter {
+        self.0.term = term;
+        self
+    }
+
+    /// An append: the entry before the first one it carries (prevLogIndex, prevLogTerm).
+    pub fn after(mut self, index: Index, term: Term) -> Letter {
+        (self.0.index, self.0.log_term) = (index, term);
+        self
+    }
+
+    /// A vote request: the candidate's last entry (lastLogIndex, lastLogTerm).
+    pub fn last(self, index: Index, term: Term) -> Letter {
+        self.after(index, term)
+    }
+
+    /// An append: entries of these terms, numbered on from [`Letter::after`], which must come before.
+    pub fn entries(mut self, terms: &[Term]) -> Letter {
+        self.0.entries = entries(self.0.index + 1, terms);
+        self
+    }
+
+    /// The commit index that the leader tells.
+    pub fn commit(mut self, index: Index) -> Letter {
+        self.0.commit = index;
+        self
+    }
+
+    /// An append's answer: the log agrees with the leader's up to here.
+    pub fn accepted(mut self, index: Index) -> Letter {
+        self.0.index = index;
+        self
+    }
+
+    /// A vote's answer: no.
+    pub fn refused(mut self) -> Letter {
+        self.0.reject = true;
+        self
+    }
+
+    /// An append's answer: no entry `index` of the term you said. Up to `hint` (an entry of `hint_term`) the
+    /// logs may agree.
+    pub fn rejected(mut self, index: Index, hint: Index, hint_term: Term) -> Letter {
+        self.0.reject = true;
+        (self.0.index, self.0.reject_hint, self.0.log_term) = (index, hint, hint_term);
+        self
+    }
+}
+
+/// Entries of these terms from index `first` on. What an entry carries follows from its index and term, so
+/// the same entry is the same on every node.
+pub fn entries(first: Index, terms: &[Term]) -> Vec<Entry> {
+    let entry = |(i, &term): (usize, &Term)| {
+        let index = first + i as u64;
+        Entry { index, term, data: Bytes::from(format!("e{index}t{term}")), ..Default::default() }
+    };
+    terms.iter().enumerate().map(entry).collect()
+}
+
+/// `4@2=x`: index, term and what the entry carries. Entries made by [`entries`] and no-ops show only `4@2`.
+pub fn entry_text(e: &Entry) -> String {
+    let data = String::from_utf8_lossy(&e.data);
+    if data.is_empty() || data == format!("e{}t{}", e.index, e.term) {
+        return format!("{}@{}", e.index, e.term);
+    }
+    let shown: String = data.chars().take(16).collect();
+    let more = if shown.len() < data.len() { "..." } else { "" };
+    format!("{}@{}={}{}", e.index, e.term, shown.escape_default(), more)
+}
+
+/// A log on one line, as long as it is short; a long one shows its ends.
+pub fn log_text(log: &[Entry]) -> String {
+    const WHOLE: usize = 12;
+    let texts = |entries: &[Entry]| entries.iter().map(entry_text).collect::<Vec<_>>().join(" ");
+    match log.len() {
+        0..=WHOLE => texts(log),
+        n => format!("{} ... {} ({n} entries)", texts(&log[..3]), texts(&log[n - 3..])),
+    }
+}
+
+/// One message on one line.
+pub fn message_text(m: &Message) -> String {
+    let name = format!("{:?}", m.msg_type());
+    let name = name.strip_prefix("Msg").unwrap_or(&name);
+    let mut text = format!("{} -> {}  {name:<19} term {}", m.from, m.to, m.term);
+    let more = match m.msg_type() {
+        MessageType::MsgAppend => {
+            format!(" after {}@{} [{}] commit {}", m.index, m.log_term, log_text(&m.entries), m.commit)
+        }
+        MessageType::MsgAppendResponse if m.reject => {
+            format!(" REFUSED at {}, try {}@{}", m.index, m.reject_hint, m.log_term)
+        }
+        MessageType::MsgAppendResponse => format!(" agrees up to {}", m.index),
+        MessageType::MsgRequestVote => format!(" last entry {}@{}", m.index, m.log_term),
+        MessageType::MsgRequestVoteResponse if m.reject => " REFUSED".to_string(),
+        MessageType::MsgRequestVoteResponse => " granted".to_string(),
+        MessageType::MsgHeartbeat => format!(" commit {}", m.commit),
+        MessageType::MsgPropose => {
+            let data = m.entries.iter().map(|e| String::from_utf8_lossy(&e.data).into_owned());
+            format!(" [{}]", data.collect::<Vec<_>>().join(" "))
+        }
+        _ => String::new(),
+    };
+    write!(text, "{more}").expect("writing to a String");
+    text
+}
