@@ -110,7 +110,9 @@ impl Workshop {
         let build = read(&ended.stdout);
         let full_disk = build.errors.iter().any(|e| e.contains("No space left on device"));
         if full_disk || ended.stderr.contains("No space left on device") {
-            return Err(Error::infra("building: the disk is full: free some space and run the command again"));
+            return Err(Error::infra(
+                "building: the disk is full: free some space and run the command again",
+            ));
         }
         if !build.success && build.errors.is_empty() {
             let lines: Vec<&str> = ended.stderr.lines().filter(|l| !l.trim().is_empty()).collect();
@@ -179,7 +181,11 @@ pub fn list_tests(program: &Path, scratch: &Path) -> Result<Vec<String>> {
     command.args(["--list", "--format=terse"]).current_dir(scratch).env_clear();
     let ended = supervise(command, "", Duration::from_secs(30), 4 << 20)?;
     if !ended.status.success() {
-        return Err(Error::infra(format!("{} --list: {}", text::path(program), text::one_line(&ended.stderr))));
+        return Err(Error::infra(format!(
+            "{} --list: {}",
+            text::path(program),
+            text::one_line(&ended.stderr)
+        )));
     }
     let mut tests: Vec<String> =
         ended.stdout.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_string).collect();

@@ -62,7 +62,8 @@ pub fn grade(kit: &Kit, dir: &Path, options: &Options) -> Result<Report> {
     if !trouble.is_empty() {
         return Ok(Report::not_graded(name, options.seed, &stages, trouble));
     }
-    let errors: Vec<String> = build.errors.iter().map(|e| text::trim(&text::neutralise(e), 40, 400)).collect();
+    let errors: Vec<String> =
+        build.errors.iter().map(|e| text::trim(&text::neutralise(e), 40, 400)).collect();
     let reports = run_all(&scratch, &stages, &build.programs, &errors, options)?;
     Ok(Report::new(name, options.seed, first_few(errors), reports))
 }
@@ -173,7 +174,11 @@ fn run_all(
 }
 
 /// Runs `work` on every item, at most `jobs` at a time, and returns the results in order.
-pub fn in_parallel<T: Sync, R: Send>(items: &[T], jobs: usize, work: impl Fn(&T) -> R + Sync) -> Result<Vec<R>> {
+pub fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    jobs: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let (tx, rx) = mpsc::channel();
     thread::scope(|scope| {

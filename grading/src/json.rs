@@ -22,7 +22,10 @@ impl JsonFile {
     /// Prepares to write `path`.
     pub fn open(path: &Path) -> Result<JsonFile> {
         if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
-            return Err(Error::input(format!("{}: not a regular file: name a file to write", text::path(path))));
+            return Err(Error::input(format!(
+                "{}: not a regular file: name a file to write",
+                text::path(path)
+            )));
         }
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -35,7 +38,8 @@ impl JsonFile {
 
     /// Writes the report and puts it in place.
     pub fn write(mut self, report: &Report) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(report).map_err(|e| Error::infra(format!("JSON: {e}")))?;
+        let mut text =
+            serde_json::to_string_pretty(report).map_err(|e| Error::infra(format!("JSON: {e}")))?;
         text.push('\n');
         fill(self.temp.as_file_mut(), &text).map_err(|e| Error::infra_io(&self.path, &e))?;
         make_readable(self.temp.as_file()).map_err(|e| Error::infra_io(&self.path, &e))?;

@@ -35,7 +35,8 @@ impl Kit {
         };
         let start = start.canonicalize().map_err(|e| Error::input_io(&start, &e))?;
         let mut up = start.ancestors().take(if named.is_some() { 1 } else { usize::MAX });
-        let Some(root) = up.find(|dir| dir.join(labs::PATH).is_file() && dir.join("Cargo.toml").is_file()) else {
+        let Some(root) = up.find(|dir| dir.join(labs::PATH).is_file() && dir.join("Cargo.toml").is_file())
+        else {
             return Err(Error::input(format!(
                 "{}: not a kit ({} is missing): run this in the kit's folder, or name it with --kit",
                 text::path(&start),
@@ -81,7 +82,9 @@ impl Kit {
             .args(which)
             .stdin(Stdio::null())
             .output()
-            .map_err(|e| Error::infra(format!("git: {e}: install git, or use a copy without a .git folder")))?;
+            .map_err(|e| {
+                Error::infra(format!("git: {e}: install git, or use a copy without a .git folder"))
+            })?;
         if !output.status.success() {
             let why = text::one_line(&String::from_utf8_lossy(&output.stderr));
             return Err(Error::infra(format!("git ls-files: {why}")));
@@ -104,7 +107,8 @@ impl Kit {
         match changed.as_slice() {
             [] => Ok(tree),
             [first, rest @ ..] => {
-                let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+                let more =
+                    if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
                 Err(Error::input(format!(
                     "{first}{more} is not as it was handed out, and your instructor grades with the original: \
                      undo the change (only the files that {} lists as editable count)",
@@ -119,7 +123,9 @@ impl Kit {
 fn counts(path: &str) -> bool {
     let mut parts = path.split('/');
     match (parts.next(), parts.next()) {
-        (Some(name), None) => matches!(name, "Cargo.toml" | "Cargo.lock" | "rust-toolchain.toml" | "build.rs"),
+        (Some(name), None) => {
+            matches!(name, "Cargo.toml" | "Cargo.lock" | "rust-toolchain.toml" | "build.rs")
+        }
         (Some("labs"), Some(name)) => name == "labs.toml",
         (Some(".git" | ".ci" | "docs" | "target" | "book"), _) => false,
         _ => true,
@@ -149,7 +155,9 @@ fn read_list(text: &str) -> Result<BTreeMap<&str, &str>> {
 /// FNV-1a: it finds a change made by mistake. Whoever changes a kit on purpose changes only what his own
 /// machine says.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -158,7 +166,9 @@ mod tests {
 
     #[test]
     fn texts_may_change_and_sources_count() {
-        for path in ["Cargo.toml", "src/raft/mod.rs", "tests/kit/src/lab.rs", "labs/labs.toml", ".cargo/config.toml"] {
+        for path in
+            ["Cargo.toml", "src/raft/mod.rs", "tests/kit/src/lab.rs", "labs/labs.toml", ".cargo/config.toml"]
+        {
             assert!(counts(path), "{path}");
         }
         for path in ["README.md", "justfile", "labs/2a/README.md", "docs/raft.md"] {

@@ -94,7 +94,10 @@ impl Labs {
             self.stages.iter().filter(|s| !name.is_empty() && s.id.starts_with(name)).collect();
         if group.is_empty() {
             let known = self.ids().join(", ");
-            return Err(Error::input(format!("there is no stage {}: choose from {known}", text::one_line(name))));
+            return Err(Error::input(format!(
+                "there is no stage {}: choose from {known}",
+                text::one_line(name)
+            )));
         }
         Ok(group)
     }
@@ -151,7 +154,8 @@ impl Labs {
                     return Err(format!("stage {id}: test {test} stands twice"));
                 }
             }
-            if let Some((test, _)) = stage.weights.iter().find(|(t, w)| !stage.tests.contains(t) || **w == 0) {
+            if let Some((test, _)) = stage.weights.iter().find(|(t, w)| !stage.tests.contains(t) || **w == 0)
+            {
                 return Err(format!("stage {id}: weight of {test}: no such test, or weight 0"));
             }
         }

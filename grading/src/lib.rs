@@ -17,6 +17,7 @@ pub mod json;
 pub mod kit;
 pub mod labs;
 pub mod limit;
+pub mod lists;
 pub mod process;
 pub mod report;
 pub mod run;

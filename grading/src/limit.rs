@@ -34,10 +34,13 @@ pub struct Limits {
 impl Limits {
     /// A command that runs `program` under these limits.
     pub fn command(&self, program: &Path) -> Result<Command> {
-        let wrapper = std::env::current_exe().map_err(|e| Error::infra(format!("the grader's own path: {e}")))?;
+        let wrapper =
+            std::env::current_exe().map_err(|e| Error::infra(format!("the grader's own path: {e}")))?;
         let mut command = Command::new(wrapper);
         command.arg(SUBCOMMAND);
-        for (option, value) in [("--cpu", self.cpu), ("--memory-mb", self.memory_mb), ("--file-mb", self.file_mb)] {
+        for (option, value) in
+            [("--cpu", self.cpu), ("--memory-mb", self.memory_mb), ("--file-mb", self.file_mb)]
+        {
             if let Some(value) = value {
                 command.arg(option).arg(value.to_string());
             }

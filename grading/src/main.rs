@@ -13,7 +13,7 @@ use raftkv_grading::grade::{self, Options};
 use raftkv_grading::json::JsonFile;
 use raftkv_grading::kit::Kit;
 use raftkv_grading::limit::{FAILED, Limits};
-use raftkv_grading::{starter, tally};
+use raftkv_grading::{labs, lists, starter, tally};
 
 /// Starter code, grading and mutants of RaftKV Labs.
 #[derive(Parser)]
@@ -38,6 +38,12 @@ enum Command {
     },
     /// Grades the submission in a folder.
     Grade(GradeArgs),
+    /// Compares the test lists of labs.toml with the suites.
+    Tests {
+        /// Write the lists instead.
+        #[arg(long)]
+        write: bool,
+    },
     #[command(name = "__limit", hide = true)]
     Limit(LimitArgs),
 }
@@ -104,6 +110,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Grade(args) => run_grade(&kit, args),
+        Command::Tests { write: true } => {
+            println!("{} tests in {}", lists::write(&kit)?, labs::PATH);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Tests { write: false } => {
+            let different = lists::compare(&kit)?;
+            different.iter().for_each(|line| println!("{line}"));
+            Ok(ExitCode::from(u8::from(!different.is_empty())))
+        }
         Command::Limit(_) => Err(Error::infra("the wrapper was called with a kit")),
     }
 }

@@ -158,8 +158,7 @@ impl Report {
 
 /// A stage whose tests all have one verdict, for one reason.
 pub fn uniform(stage: &Stage, status: Status, seed: u64, message: &str) -> StageReport {
-    let outcome =
-        Outcome { status, took: std::time::Duration::ZERO, seed, message: message.to_string() };
+    let outcome = Outcome { status, took: std::time::Duration::ZERO, seed, message: message.to_string() };
     StageReport::new(stage, vec![outcome; stage.tests.len()])
 }
 

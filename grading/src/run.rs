@@ -75,9 +75,7 @@ pub struct Outcome {
 pub fn run_test(binary: &Path, stage: &Stage, test: &str, seed: u64, scratch: &Path) -> Outcome {
     match attempt(binary, stage, test, seed, scratch) {
         Ok((ended, nonce)) => judge(&ended, &nonce, seed, stage.time_limit),
-        Err(e) => {
-            Outcome { status: Status::InfraError, took: Duration::ZERO, seed, message: e.to_string() }
-        }
+        Err(e) => Outcome { status: Status::InfraError, took: Duration::ZERO, seed, message: e.to_string() },
     }
 }
 
@@ -184,7 +182,11 @@ fn excerpt(stderr: &str) -> String {
 
 /// The seed that the harness names below a failure: a test may visit several.
 fn failing_seed(stderr: &str) -> Option<u64> {
-    stderr.lines().rev().find_map(|line| line.strip_prefix("seed:   ")).and_then(|seed| seed.trim().parse().ok())
+    stderr
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("seed:   "))
+        .and_then(|seed| seed.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -26,7 +26,11 @@ pub struct Hit {
 
 impl std::fmt::Display for Hit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: `{}` is not allowed in submitted files because {}", self.file, self.line, self.what, self.why)
+        write!(
+            f,
+            "{}:{}: `{}` is not allowed in submitted files because {}",
+            self.file, self.line, self.what, self.why
+        )
     }
 }
 
@@ -87,7 +91,11 @@ pub fn scan(source: &Source, allow: &[String]) -> Vec<Hit> {
         Ok(tokens) => scan.stream(tokens, false),
         Err(e) => {
             let line = e.span().start().line;
-            scan.hit(line, "this text", "it cannot be read as Rust: look for a quote or a bracket that is not closed");
+            scan.hit(
+                line,
+                "this text",
+                "it cannot be read as Rust: look for a quote or a bracket that is not closed",
+            );
         }
     }
     let mut hits = scan.hits;
@@ -112,7 +120,8 @@ impl Scan<'_> {
         for (at, token) in tokens.iter().enumerate() {
             match token {
                 TokenTree::Group(group) => {
-                    let inside = attribute || (group.delimiter() == Delimiter::Bracket && opens_attribute(&tokens, at));
+                    let inside = attribute
+                        || (group.delimiter() == Delimiter::Bracket && opens_attribute(&tokens, at));
                     self.stream(group.stream(), inside);
                 }
                 TokenTree::Ident(_) => self.word(&tokens, at, attribute),
@@ -134,7 +143,8 @@ impl Scan<'_> {
         if matches!(word.as_str(), "std" | "core" | "alloc") {
             self.library(tokens, at, line);
         }
-        let found = |list: &[(&str, &'static str)]| list.iter().find(|(w, _)| *w == word).map(|(_, why)| *why);
+        let found =
+            |list: &[(&str, &'static str)]| list.iter().find(|(w, _)| *w == word).map(|(_, why)| *why);
         if let Some(why) = found(&WORDS) {
             self.hit(line, word.clone(), why);
         } else if attribute && let Some(why) = found(&ATTRIBUTES) {
@@ -218,7 +228,10 @@ mod tests {
 
     fn found(text: &str) -> Vec<String> {
         let source = Source { path: "src/x.rs".to_string(), text: text.to_string() };
-        scan(&source, &["std::path".to_string(), "std::net".to_string()]).into_iter().map(|h| h.what).collect()
+        scan(&source, &["std::path".to_string(), "std::net".to_string()])
+            .into_iter()
+            .map(|h| h.what)
+            .collect()
     }
 
     #[test]

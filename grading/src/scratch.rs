@@ -59,7 +59,10 @@ impl Scratch {
 
     /// A fresh folder for the current folders of test processes.
     pub fn run_dir(&self) -> Result<tempfile::TempDir> {
-        tempfile::Builder::new().prefix("run-").tempdir_in(&self.dir).map_err(|e| Error::infra_io(&self.dir, &e))
+        tempfile::Builder::new()
+            .prefix("run-")
+            .tempdir_in(&self.dir)
+            .map_err(|e| Error::infra_io(&self.dir, &e))
     }
 }
 

@@ -14,9 +14,6 @@ use crate::strip::strip;
 use crate::text;
 use crate::tree::Tree;
 
-/// Around lines that only the kit's staff needs, in files that are no Rust: `# STAFF BEGIN`, `# STAFF END`.
-const STAFF: [&str; 2] = ["STAFF BEGIN", "STAFF END"];
-
 /// Writes a starter to `dir`, a new or empty folder. The stages before and at `upto` keep their solution.
 pub fn starter(kit: &Kit, dir: &Path, upto: Option<&str>) -> Result<()> {
     let kept = kept(&kit.labs, upto)?;
@@ -32,8 +29,12 @@ pub fn starter(kit: &Kit, dir: &Path, upto: Option<&str>) -> Result<()> {
     let mut tree = strip_all(&kit.labs, &source, &kept)?;
     fs::create_dir_all(dir).map_err(|e| Error::input_io(dir, &e))?;
     tree.write(dir)?;
-    let changed: Vec<&str> =
-        tree.files.iter().filter(|(path, file)| source.files.get(*path) != Some(file)).map(|(p, _)| p.as_str()).collect();
+    let changed: Vec<&str> = tree
+        .files
+        .iter()
+        .filter(|(path, file)| source.files.get(*path) != Some(file))
+        .map(|(p, _)| p.as_str())
+        .collect();
     rustfmt(dir, changed.into_iter().filter(|path| path.ends_with(".rs")))?;
     // Checksums are of the files as students find them.
     tree = Tree::read(dir, tree.files.keys().map(String::as_str))?;
@@ -54,16 +55,14 @@ pub fn kept(labs: &Labs, upto: Option<&str>) -> Result<Vec<String>> {
 pub fn strip_all(labs: &Labs, source: &Tree, kept: &[String]) -> Result<Tree> {
     let ids = labs.ids();
     let mut out = Tree::default();
-    for (path, file) in &source.files {
-        if labs.leave_out.iter().any(|left| path == left || path.starts_with(&format!("{left}/"))) {
-            continue;
-        }
+    for (path, file) in source.files.iter().filter(|(path, _)| !is_left_out(labs, path)) {
         let mut file = file.clone();
         if let Ok(text) = std::str::from_utf8(&file.bytes) {
             if path.starts_with("src/") && path.ends_with(".rs") {
-                file.bytes = strip(path, text, &ids, |stage| kept.iter().any(|k| k == stage))?.text.into_bytes();
-            } else if !path.ends_with(".rs") && text.contains(STAFF[0]) {
-                file.bytes = without_staff(path, text)?.into_bytes();
+                file.bytes =
+                    strip(path, text, &ids, |stage| kept.iter().any(|k| k == stage))?.text.into_bytes();
+            } else if path == "Cargo.toml" {
+                file.bytes = manifest(labs, text)?.into_bytes();
             }
         }
         out.files.insert(path.clone(), file);
@@ -71,27 +70,22 @@ pub fn strip_all(labs: &Labs, source: &Tree, kept: &[String]) -> Result<Tree> {
     Ok(out)
 }
 
-/// The text without what stands between staff markers.
-fn without_staff(path: &str, text: &str) -> Result<String> {
-    let mut out = String::new();
-    let mut open = None;
-    for (at, line) in text.lines().enumerate().map(|(i, line)| (i + 1, line)) {
-        let word = line.trim().trim_start_matches(['#', '/', '<', '!', '-']).trim_end_matches(['-', '>']).trim();
-        match (STAFF.iter().position(|marker| *marker == word), open) {
-            (Some(0), None) => open = Some(at),
-            (Some(1), Some(_)) => open = None,
-            (Some(_), _) => return Err(Error::input(format!("{path}:{at}: staff markers do not pair"))),
-            (None, None) => {
-                out.push_str(line);
-                out.push('\n');
-            }
-            (None, Some(_)) => {}
-        }
+fn is_left_out(labs: &Labs, path: &str) -> bool {
+    labs.leave_out.iter().any(|left| {
+        path.strip_prefix(left.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// The manifest without the test targets whose files are left out, which cargo would not find.
+fn manifest(labs: &Labs, text: &str) -> Result<String> {
+    let parsed = text.parse::<toml_edit::DocumentMut>();
+    let mut doc = parsed.map_err(|e| Error::input(format!("Cargo.toml: {}", text::one_line(e.message()))))?;
+    if let Some(targets) = doc.get_mut("test").and_then(toml_edit::Item::as_array_of_tables_mut) {
+        targets.retain(|target| {
+            !target.get("path").and_then(|p| p.as_str()).is_some_and(|p| is_left_out(labs, p))
+        });
     }
-    match open {
-        Some(at) => Err(Error::input(format!("{path}:{at}: STAFF BEGIN has no END"))),
-        None => Ok(out),
-    }
+    Ok(doc.to_string())
 }
 
 /// Formats the files that stripping changed, with the kit's own rustfmt.toml.
@@ -107,20 +101,4 @@ fn rustfmt<'a>(dir: &Path, files: impl Iterator<Item = &'a str>) -> Result<()> {
     }
     let why = text::one_line(&String::from_utf8_lossy(&output.stderr));
     Err(Error::infra(format!("rustfmt: {}", text::trim(&why, 1, 600))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn staff_lines_are_left_out_of_every_kind_of_text() {
-        let toml = "a = 1\n# STAFF BEGIN\nb = 2\n# STAFF END\nc = 3\n";
-        assert_eq!(without_staff("Cargo.toml", toml).expect("a pair"), "a = 1\nc = 3\n");
-        let page = "x\n<!-- STAFF BEGIN -->\ny\n<!-- STAFF END -->\n";
-        assert_eq!(without_staff("README.md", page).expect("a pair"), "x\n");
-        for bad in ["# STAFF BEGIN\n", "# STAFF END\n", "# STAFF BEGIN\n# STAFF BEGIN\n# STAFF END\n"] {
-            assert!(without_staff("x", bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -58,7 +58,9 @@ pub fn strip(file: &str, text: &str, stages: &[&str], keep: impl Fn(&str) -> boo
     let text = out.join("\n") + "\n";
     if let Err(e) = syn::parse_file(&text) {
         let begin = regions.first().map_or(1, |r| r.begin);
-        return Err(Error::input(format!("{file}:{begin}: what the markers leave is not Rust any more: {e}")));
+        return Err(Error::input(format!(
+            "{file}:{begin}: what the markers leave is not Rust any more: {e}"
+        )));
     }
     Ok(Stripped { text, changed })
 }
@@ -69,7 +71,10 @@ fn stub(region: &Region, name: &str) -> Vec<String> {
         Kind::Solution => Vec::new(),
         Kind::Lab { hint, idle: true } => vec![format!("// Lab {}: {hint}", region.stage)],
         Kind::Lab { hint, idle: false } => {
-            vec![format!("// Lab {}: {hint}", region.stage), format!("todo!(\"lab {}: {name}\")", region.stage)]
+            vec![
+                format!("// Lab {}: {hint}", region.stage),
+                format!("todo!(\"lab {}: {name}\")", region.stage),
+            ]
         }
     }
 }
@@ -160,7 +165,10 @@ impl Raft {
         let cases = [
             ("fn f() {\n// LAB 2aa BEGIN: x\n}\n", "src/x.rs:2: LAB 2aa BEGIN has no END"),
             ("fn f() {\n// LAB 2aa END\n}\n", "src/x.rs:2: END without a BEGIN"),
-            ("// LAB 2aa BEGIN: x\n// SOLUTION 2ab BEGIN\n", "src/x.rs:2: inside the region that begins on line 1"),
+            (
+                "// LAB 2aa BEGIN: x\n// SOLUTION 2ab BEGIN\n",
+                "src/x.rs:2: inside the region that begins on line 1",
+            ),
             ("// LAB 2aa BEGIN: x\n// LAB 2ab END\n", "src/x.rs:2: this ends 2ab, but line 1 begins 2aa"),
             ("// LAB 2aa BEGIN: x\n// SOLUTION 2aa END\n", "src/x.rs:2: SOLUTION ends what LAB began"),
             ("// LAB 9 BEGIN: x\n// LAB 9 END\n", "src/x.rs:1: there is no stage 9"),
@@ -184,7 +192,8 @@ impl Raft {
         assert!(refused(arms).starts_with("src/x.rs:3: LAB stands around a whole function body"));
         let arms = arms.replace("LAB 1 BEGIN: x", "SOLUTION 1 BEGIN").replace("LAB 1 END", "SOLUTION 1 END");
         assert!(refused(&arms).starts_with("src/x.rs:3: a marker may not stand around match arms"));
-        let opaque = "fn f() -> impl Iterator<Item = u8> {\n    // LAB 1 BEGIN: x\n    0..1\n    // LAB 1 END\n}\n";
+        let opaque =
+            "fn f() -> impl Iterator<Item = u8> {\n    // LAB 1 BEGIN: x\n    0..1\n    // LAB 1 END\n}\n";
         assert!(refused(opaque).starts_with("src/x.rs:2: f returns impl Trait"));
     }
 

@@ -39,7 +39,13 @@ fn table(out: &mut String, report: &Report) -> std::fmt::Result {
     for stage in &report.stages {
         let passed = format!("{}/{}", stage.passed, stage.total);
         let points = format!("{}/{}", stage.points, stage.max_points);
-        writeln!(out, "{:<5}  {:<width$}  {passed:>9}  {points:>13}  {}", stage.id, stage.title, verdicts(stage))?;
+        writeln!(
+            out,
+            "{:<5}  {:<width$}  {passed:>9}  {points:>13}  {}",
+            stage.id,
+            stage.title,
+            verdicts(stage)
+        )?;
     }
     Ok(())
 }

@@ -33,7 +33,10 @@ fn a_failure_shows_assertion_seed_and_rerun() {
     assert_eq!(report["score"], 11.67, "two of three tests of a stage of 10, and 5");
     let test = &report["stages"][0]["tests"][0];
     assert_eq!(test["status"], "fail");
-    assert!(test["message"].as_str().is_some_and(|m| m.contains("the answer") && m.contains("left: 41")), "{test}");
+    assert!(
+        test["message"].as_str().is_some_and(|m| m.contains("the answer") && m.contains("left: 41")),
+        "{test}"
+    );
     assert_eq!(test["rerun"], "SIM_SEED=9 SIM_SEEDS=1 just test-1 one::answers");
     assert!(called.out.contains("rerun: SIM_SEED=9"), "{}", called.out);
 }
@@ -182,7 +185,7 @@ fn bad_input_gets_one_line() {
     refused(&fake.call("kit", &["grade", "../s"]), "src/two.rs missing");
     refused(&fake.call("kit", &["grade", "../nowhere"]), "no such file or folder");
     refused(&fake.call("kit", &["grade", "labs"]), "not a kit");
-    refused(&fake.call("kit", &["grade", "."  , "--stage", "9"]), "there is no stage 9");
+    refused(&fake.call("kit", &["grade", ".", "--stage", "9"]), "there is no stage 9");
     refused(&fake.call("kit", &["grade", ".", "--json", "no/such/dir/x.json"]), "no such file or folder");
     refused(&fake.call("s", &["grade", "."]), "not a kit (labs/labs.toml is missing)");
     refused(&fake.call("kit", &["--kit", "labs", "grade", "."]), "not a kit");

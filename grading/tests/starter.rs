@@ -34,6 +34,7 @@ fn a_starter_shows_no_solution_and_nothing_of_the_staff() {
     assert!(!exists(&fake.path("s").join("tests/golden")));
     assert!(!fake.read("s", "Cargo.toml").contains("golden"));
     assert_eq!(fake.read("s", "README.md"), "Read me.\n");
+    assert!(!exists(&fake.path("s").join("grading/mutants")));
 }
 
 #[test]

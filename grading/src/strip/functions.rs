@@ -43,9 +43,8 @@ struct Finder {
 /// Checks that every region stands where a starter can be made from it, and gives each the name of its
 /// function (empty for SOLUTION).
 pub fn check(file: &str, text: &str, regions: &[Region]) -> Result<Vec<String>> {
-    let parsed = syn::parse_file(text).map_err(|e| {
-        Error::input(format!("{file}:{}: this is not Rust: {e}", e.span().start().line))
-    })?;
+    let parsed = syn::parse_file(text)
+        .map_err(|e| Error::input(format!("{file}:{}: this is not Rust: {e}", e.span().start().line)))?;
     let mut finder = Finder::default();
     finder.visit_file(&parsed);
     regions.iter().map(|region| check_one(file, region, &finder)).collect()
@@ -55,11 +54,11 @@ fn check_one(file: &str, region: &Region, finder: &Finder) -> Result<String> {
     let fail = |what: String| Err(Error::input(format!("{file}:{}: {what}", region.begin)));
     let idle = match &region.kind {
         Kind::Solution => {
-            let cuts = |arm: &Arm| {
-                arm.of < region.begin && region.begin < arm.first && arm.last < region.end
-            };
+            let cuts = |arm: &Arm| arm.of < region.begin && region.begin < arm.first && arm.last < region.end;
             if finder.arms.iter().any(cuts) {
-                return fail("a marker may not stand around match arms: move them into a function".to_string());
+                return fail(
+                    "a marker may not stand around match arms: move them into a function".to_string(),
+                );
             }
             return Ok(String::new());
         }
@@ -75,8 +74,12 @@ fn check_one(file: &str, region: &Region, finder: &Finder) -> Result<String> {
         return fail("LAB stands around a whole function body".to_string());
     };
     match function.returns {
-        Returns::Opaque => fail(format!("{} returns impl Trait, which todo!() is not: name the type", function.name)),
-        Returns::Something if idle => fail(format!("{} returns a value, so its stub cannot be idle", function.name)),
+        Returns::Opaque => {
+            fail(format!("{} returns impl Trait, which todo!() is not: name the type", function.name))
+        }
+        Returns::Something if idle => {
+            fail(format!("{} returns a value, so its stub cannot be idle", function.name))
+        }
         _ => Ok(function.name.clone()),
     }
 }

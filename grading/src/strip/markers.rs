@@ -56,7 +56,8 @@ pub fn regions(file: &str, text: &str, stages: &[&str]) -> Result<Vec<Region>> {
                     return fail(line, format!("{word} ends what {} began", word_of(&region.kind)));
                 }
                 if stage != region.stage {
-                    let what = format!("this ends {stage}, but line {} begins {}", region.begin, region.stage);
+                    let what =
+                        format!("this ends {stage}, but line {} begins {}", region.begin, region.stage);
                     return fail(line, what);
                 }
                 out.push(Region { end: line, ..region });
@@ -98,7 +99,11 @@ fn parse(line: &str, stages: &[&str]) -> std::result::Result<Option<Edge>, Strin
     }
     let rest = rest.strip_prefix("BEGIN").ok_or_else(form)?;
     if word == "SOLUTION" {
-        return if rest.is_empty() { Ok(Some(Edge::Begin { kind: Kind::Solution, stage })) } else { Err(form()) };
+        return if rest.is_empty() {
+            Ok(Some(Edge::Begin { kind: Kind::Solution, stage }))
+        } else {
+            Err(form())
+        };
     }
     let (idle, hint) = match rest.split_once(':') {
         Some(("", hint)) => (false, hint.trim()),

@@ -27,13 +27,11 @@ stage-2 = ["stage-1"]
 name = "suite"
 path = "tests/suite/main.rs"
 required-features = ["stage-1"]
-# STAFF BEGIN
 
 [[test]]
 name = "golden"
 path = "tests/golden/main.rs"
 required-features = ["stage-1"]
-# STAFF END
 "#;
 
 const LABS: &str = r#"
@@ -178,7 +176,7 @@ impl Fake {
         for (path, text) in [
             ("Cargo.toml", MANIFEST),
             ("Cargo.lock", "version = 4\n\n[[package]]\nname = \"mini\"\nversion = \"0.1.0\"\n"),
-            ("README.md", "Read me.\n<!-- STAFF BEGIN -->\nStaff only.\n<!-- STAFF END -->\n"),
+            ("README.md", "Read me.\n"),
             ("labs/labs.toml", LABS),
             ("src/lib.rs", "//! Mini.\npub mod one;\npub mod two;\n"),
             ("src/one.rs", ONE),
@@ -217,9 +215,12 @@ impl Fake {
 
     /// Lets submitted code of stage 1 name what the source check forbids, to see what happens then.
     pub fn allow(&self, what: &[&str]) {
-        self.change("kit", "labs/labs.toml", "[[stage]]\nid = \"1\"", &format!(
-            "[allow]\n\"src/one.rs\" = {what:?}\n\n[[stage]]\nid = \"1\""
-        ));
+        self.change(
+            "kit",
+            "labs/labs.toml",
+            "[[stage]]\nid = \"1\"",
+            &format!("[allow]\n\"src/one.rs\" = {what:?}\n\n[[stage]]\nid = \"1\""),
+        );
     }
 
     /// Replaces text that is there.
