@@ -25,7 +25,8 @@ impl Args {
             Args { only: None, nodes: vec![3, 5], inflight: vec![1, 16, 256], entries: 100_000, runs: 5 };
         while let Some(flag) = words.next() {
             let value = words.next().ok_or_else(|| format!("{flag}: a value is missing"))?;
-            let number = || value.parse().ok().filter(|n| *n > 0).ok_or(format!("{flag} {value}: not a count"));
+            let number =
+                || value.parse().ok().filter(|n| *n > 0).ok_or(format!("{flag} {value}: not a count"));
             match flag.as_str() {
                 "--only" => args.only = Some(value),
                 "--nodes" => args.nodes = vec![number()?],
