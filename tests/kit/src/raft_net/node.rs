@@ -37,7 +37,7 @@ pub struct Seen {
 impl Seen {
     /// The last index; `first - 1` when the log is empty.
     pub fn last(&self) -> Index {
-        self.first + self.log.len() as u64 - 1
+        (self.first + self.log.len() as u64).saturating_sub(1)
     }
 
     /// The entry at `index`, if the log has it.

@@ -108,6 +108,22 @@ impl<D: Driver> Net<D> {
         now
     }
 
+    /// Gives the net this many round trips, with a heartbeat of the leader in each, for `done` to come true.
+    #[track_caller]
+    pub fn round_trips_until(&mut self, limit: u64, what: &str, done: impl Fn(&Net<D>) -> bool) {
+        for _ in 0..limit {
+            if done(self) {
+                return;
+            }
+            self.round();
+            self.round();
+            if let Some(leader) = self.leader() {
+                self.tick(leader);
+            }
+        }
+        assert!(done(self), "not within {limit} round trips: {what}");
+    }
+
     /// Delivers the messages of this kind that are on their way now; the others wait. Returns how many.
     #[track_caller]
     pub fn deliver_where(&mut self, choose: impl Fn(&Message) -> bool) -> usize {

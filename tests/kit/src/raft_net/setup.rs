@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raftkv::ids::{Index, PeerId, Term};
-use raftkv::proto::eraftpb::HardState;
+use raftkv::proto::eraftpb::{ConfState, HardState};
 use raftkv::raft::{Config, LogStorage, MemLogStorage};
 
 use super::driver::{Direct, Driver, Readied};
@@ -71,6 +71,12 @@ impl Setup {
         self.disk(id).compact(index).expect("the log reaches that far");
         let commit = self.disk(id).hard_state().commit.max(index);
         self.commit(id, commit)
+    }
+
+    /// The node's disk names these as the members of its group.
+    pub fn group(mut self, id: PeerId, voters: &[PeerId]) -> Setup {
+        self.disk(id).set_conf_state(ConfState { voters: voters.to_vec(), ..Default::default() });
+        self
     }
 
     /// Changes the settings of every node.

@@ -1,0 +1,154 @@
+//! Being leader: heartbeats, the empty entry, and a clean slate (sections 5.2 and 5.4.2; section 8).
+
+use raftkv::ids::Term;
+use raftkv::proto::eraftpb::MessageType;
+use raftkv::raft::Role;
+use raftkv_testkit::lab;
+use raftkv_testkit::raft_net::Setup;
+use raftkv_testkit::raft_net::letter::{heartbeat, heartbeat_reply, vote_reply};
+use rstest::rstest;
+
+/// Section 5.2: a leader sends heartbeats to all others, every heartbeat_tick ticks.
+#[rstest]
+#[case::every_tick(1)]
+#[case::every_second(2)]
+#[case::every_fifth(5)]
+fn heartbeats_go_to_everybody_at_their_interval(#[case] heartbeat_tick: u32) {
+    let lab = lab!();
+    let tune = move |c: &mut raftkv::raft::Config| c.heartbeat_tick = heartbeat_tick;
+    let mut net = Setup::of(&lab, 4).puppets(&[2, 3, 4]).tune(tune).start();
+    net.elect_by_puppets(1);
+    for interval in 0..4 {
+        net.all_mail();
+        for tick in 1..=heartbeat_tick {
+            net.tick(1);
+            for to in [2, 3, 4] {
+                let mail = net.mail(to);
+                let beats = mail.iter().filter(|m| m.msg_type() == MessageType::MsgHeartbeat).count();
+                let expected = usize::from(tick == heartbeat_tick);
+                assert_eq!(
+                    beats, expected,
+                    "heartbeats to {to} in tick {tick} of interval {interval}; one is due every {heartbeat_tick} \
+                     ticks (section 5.2)"
+                );
+            }
+        }
+    }
+}
+
+/// Section 5.2: a new leader lets everybody hear from it at once, before another timer runs out.
+#[test]
+fn a_new_leader_announces_itself_at_once() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 5).puppets(&[2, 3, 4, 5]).start();
+    net.campaign(1);
+    net.all_mail();
+    for voter in [4, 5] {
+        net.hand(vote_reply(voter, 1).term(1));
+    }
+    for to in [2, 3, 4, 5] {
+        let mail = net.mail(to);
+        let from_leader = |t| t == MessageType::MsgHeartbeat || t == MessageType::MsgAppend;
+        assert!(
+            mail.iter().any(|m| from_leader(m.msg_type()) && m.term == 1),
+            "the new leader must send {to} a heartbeat or an append before any tick (section 5.2); it sent {mail:?}"
+        );
+    }
+}
+
+/// Only leaders send heartbeats.
+#[test]
+fn followers_and_candidates_send_no_heartbeats() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    for _ in 0..60 {
+        net.tick(1);
+    }
+    assert_eq!(net.role(1), Role::Candidate, "nobody answers, so node 1 stands again and again");
+    let mail = net.all_mail();
+    assert!(
+        mail.iter().all(|m| m.msg_type() == MessageType::MsgRequestVote),
+        "who does not lead sends no heartbeats; it sent {mail:?}"
+    );
+}
+
+/// Sections 5.4.2 and 8: a new leader puts one empty entry of its own term behind its log: until an entry of
+/// its term is committed it cannot know what else is.
+#[rstest]
+#[case::first_ever(&[], 1)]
+#[case::behind_others(&[1, 1, 3], 4)]
+fn a_new_leader_appends_one_empty_entry(#[case] log: &[Term], #[case] term: Term) {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).log(1, log).start();
+    net.campaign(1);
+    assert_eq!(net.terms(1), log, "a candidate's log does not change");
+    net.hand(vote_reply(3, 1).term(term));
+    let mut expected = log.to_vec();
+    expected.push(term);
+    assert_eq!(net.terms(1), expected, "the terms in the log: one new entry, of the leader's term");
+    let last = net.node(1).seen.log.last().expect("it has one entry at least");
+    assert!(last.data.is_empty(), "the new leader's entry is empty: it is no client's command (section 8)");
+    net.ticks(1, 5);
+    assert_eq!(net.terms(1), expected, "one such entry for each leadership, not more");
+}
+
+/// Figure 2, nextIndex and matchIndex: "reinitialized after election". What an earlier leadership knew of the
+/// followers may not be true any more.
+#[test]
+fn a_new_leadership_knows_nothing_of_the_followers() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    for leadership in 1..5 {
+        let before = net.last(1);
+        let term = net.term(1) + 1;
+        net.campaign(1);
+        net.hand(vote_reply(2, 1).term(term));
+        assert_eq!(net.role(1), Role::Leader, "2's vote of term {term} is the second of three");
+        for follower in [2, 3] {
+            let progress = net.raft(1).progress(follower).expect("2 and 3 are voters").clone();
+            assert_eq!(
+                progress.matched, 0,
+                "leadership {leadership}: {follower} has acknowledged nothing in term {term} (figure 2, matchIndex)"
+            );
+            assert!(
+                (before + 1..=before + 2).contains(&progress.next),
+                "leadership {leadership}: the log ended at {before}, so the next entry for {follower} is {} (or one \
+                 more, if the new leader's empty entry is already sent), not {} (figure 2, nextIndex)",
+                before + 1,
+                progress.next
+            );
+        }
+        net.hand(heartbeat(3, 1).term(term + 1));
+        assert_eq!(net.role(1), Role::Follower, "3 leads term {}", term + 1);
+    }
+}
+
+/// An answer to a heartbeat keeps the leader where it is.
+#[test]
+fn answers_to_heartbeats_leave_the_leader_in_place() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    net.elect_by_puppets(1);
+    for _ in 0..30 {
+        net.tick(1);
+        net.hand(heartbeat_reply(2, 1).term(1));
+    }
+    assert_eq!((net.role(1), net.term(1)), (Role::Leader, 1), "the followers are there: all is well");
+}
+
+/// A follower answers the heartbeats of its leader, in the leader's term: so the leader knows that it is
+/// alive.
+#[test]
+fn a_follower_answers_heartbeats() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    for term in [1, 1, 4] {
+        let answer = net.ask(heartbeat(3, 1).term(term));
+        assert_eq!(
+            (answer.term, answer.reject),
+            (term, false),
+            "a heartbeat of term {term}, from its leader"
+        );
+        assert_eq!((net.leader_of(1), net.vote(1)), (3, 0), "hearing a leader is not voting for it");
+    }
+}
