@@ -11,6 +11,7 @@
 //!   the last never costs a point: see [`error`].
 
 pub mod cargo;
+pub mod check;
 pub mod error;
 pub mod grade;
 pub mod json;
@@ -18,6 +19,7 @@ pub mod kit;
 pub mod labs;
 pub mod limit;
 pub mod lists;
+pub mod mutants;
 pub mod process;
 pub mod report;
 pub mod run;

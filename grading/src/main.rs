@@ -13,7 +13,7 @@ use raftkv_grading::grade::{self, Options};
 use raftkv_grading::json::JsonFile;
 use raftkv_grading::kit::Kit;
 use raftkv_grading::limit::{FAILED, Limits};
-use raftkv_grading::{labs, lists, starter, tally};
+use raftkv_grading::{check, labs, lists, mutants, starter, tally};
 
 /// Starter code, grading and mutants of RaftKV Labs.
 #[derive(Parser)]
@@ -38,6 +38,17 @@ enum Command {
     },
     /// Grades the submission in a folder.
     Grade(GradeArgs),
+    /// Checks that markers, labs.toml, suites and starters agree.
+    Check {
+        /// Also grade the starter of every stage.
+        #[arg(long)]
+        full: bool,
+        /// How many tests run at the same time.
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
+    /// Shows that the suites fail every wrong version of the reference in grading/mutants.
+    Mutants(MutantArgs),
     /// Compares the test lists of labs.toml with the suites.
     Tests {
         /// Write the lists instead.
@@ -64,6 +75,21 @@ struct GradeArgs {
     /// Also write the result to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct MutantArgs {
+    /// Stages (2ab) or groups (2a). Default: all.
+    stages: Vec<String>,
+    /// How many are built and run at the same time.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Try only so many, chosen by the seed.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "12", require_equals = true)]
+    sample: Option<usize>,
+    /// The seed of the choice.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(clap::Args)]
@@ -110,17 +136,26 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Grade(args) => run_grade(&kit, args),
+        Command::Mutants(args) => {
+            let MutantArgs { stages, jobs, sample, seed } = args;
+            let verdicts = mutants::run(&kit, &mutants::Options { stages, jobs, sample, seed })?;
+            print!("{}", mutants::render(&verdicts));
+            Ok(ExitCode::from(u8::from(!mutants::all_killed(&verdicts))))
+        }
+        Command::Check { full, jobs } => Ok(findings(&check::check(&kit, full, jobs)?)),
         Command::Tests { write: true } => {
             println!("{} tests in {}", lists::write(&kit)?, labs::PATH);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Tests { write: false } => {
-            let different = lists::compare(&kit)?;
-            different.iter().for_each(|line| println!("{line}"));
-            Ok(ExitCode::from(u8::from(!different.is_empty())))
-        }
+        Command::Tests { write: false } => Ok(findings(&lists::compare(&kit)?)),
         Command::Limit(_) => Err(Error::infra("the wrapper was called with a kit")),
     }
+}
+
+/// Prints what is wrong; nothing is a success.
+fn findings(found: &[String]) -> ExitCode {
+    found.iter().for_each(|line| println!("{line}"));
+    ExitCode::from(u8::from(!found.is_empty()))
 }
 
 fn run_grade(kit: &Kit, args: GradeArgs) -> Result<ExitCode> {

@@ -4,8 +4,9 @@
 //! in the kit it was made from.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
 use crate::kit::{self, Kit};
@@ -25,22 +26,24 @@ pub fn starter(kit: &Kit, dir: &Path, upto: Option<&str>) -> Result<()> {
     if occupied {
         return Err(Error::input(format!("{}: not empty: name a new folder", text::path(dir))));
     }
-    let source = kit.tracked()?;
-    let mut tree = strip_all(&kit.labs, &source, &kept)?;
+    let tree = tree(kit, &kept)?;
+    let list = kit::write_list(&tree);
     fs::create_dir_all(dir).map_err(|e| Error::input_io(dir, &e))?;
     tree.write(dir)?;
-    let changed: Vec<&str> = tree
-        .files
-        .iter()
-        .filter(|(path, file)| source.files.get(*path) != Some(file))
-        .map(|(p, _)| p.as_str())
-        .collect();
-    rustfmt(dir, changed.into_iter().filter(|path| path.ends_with(".rs")))?;
-    // Checksums are of the files as students find them.
-    tree = Tree::read(dir, tree.files.keys().map(String::as_str))?;
-    let list = kit::write_list(&tree);
     let path = dir.join(kit::HANDED_OUT);
     fs::write(&path, list).map_err(|e| Error::infra_io(&path, &e))
+}
+
+/// The files of a starter that keeps the solution of some stages.
+pub fn tree(kit: &Kit, kept: &[String]) -> Result<Tree> {
+    let source = kit.tracked()?;
+    let mut tree = strip_all(&kit.labs, &source, kept)?;
+    for (path, file) in tree.files.iter_mut().filter(|(path, _)| path.ends_with(".rs")) {
+        if source.files.get(path) != Some(file) {
+            file.bytes = rustfmt(kit, path, &file.bytes)?;
+        }
+    }
+    Ok(tree)
 }
 
 /// The stages whose solution a starter keeps: all up to and with `upto`.
@@ -52,7 +55,7 @@ pub fn kept(labs: &Labs, upto: Option<&str>) -> Result<Vec<String>> {
 }
 
 /// The kit's files, without what is left out and without the solutions of stages that are not kept.
-pub fn strip_all(labs: &Labs, source: &Tree, kept: &[String]) -> Result<Tree> {
+fn strip_all(labs: &Labs, source: &Tree, kept: &[String]) -> Result<Tree> {
     let ids = labs.ids();
     let mut out = Tree::default();
     for (path, file) in source.files.iter().filter(|(path, _)| !is_left_out(labs, path)) {
@@ -88,17 +91,21 @@ fn manifest(labs: &Labs, text: &str) -> Result<String> {
     Ok(doc.to_string())
 }
 
-/// Formats the files that stripping changed, with the kit's own rustfmt.toml.
-fn rustfmt<'a>(dir: &Path, files: impl Iterator<Item = &'a str>) -> Result<()> {
-    let files: Vec<&str> = files.collect();
-    if files.is_empty() {
-        return Ok(());
-    }
-    let run = Command::new("rustfmt").args(["--edition", "2024"]).args(&files).current_dir(dir).output();
-    let output = run.map_err(|e| Error::infra(format!("rustfmt: {e}: rustup component add rustfmt")))?;
+/// Formats what stripping changed, with the kit's own rustfmt.toml.
+fn rustfmt(kit: &Kit, path: &str, code: &[u8]) -> Result<Vec<u8>> {
+    let mut command = Command::new("rustfmt");
+    command.args(["--edition", "2024"]).current_dir(&kit.root);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .map_err(|e| Error::infra(format!("rustfmt: {e}: install it with `rustup component add rustfmt`")))?;
+    // It reads everything before it writes, so neither side waits for the other.
+    let sent = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(code));
+    let output = child.wait_with_output().and_then(|output| sent.map(|()| output));
+    let output = output.map_err(|e| Error::infra(format!("rustfmt: {e}")))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(output.stdout);
     }
     let why = text::one_line(&String::from_utf8_lossy(&output.stderr));
-    Err(Error::infra(format!("rustfmt: {}", text::trim(&why, 1, 600))))
+    Err(Error::infra(format!("rustfmt: {path}: {}", text::trim(&why, 1, 600))))
 }
