@@ -161,9 +161,9 @@ fn one_passed(stdout: &str) -> bool {
 /// The part of the error output that says what went wrong: from the first panic on, without what is the
 /// same for every failure.
 fn excerpt(stderr: &str) -> String {
-    let is_panic = |line: &&str| line.starts_with("thread '") && line.contains(" panicked at ");
+    let is_panic = |line: &str| line.starts_with("thread '") && line.contains(" panicked at ");
     let lines: Vec<&str> = stderr.lines().collect();
-    let from = lines.iter().position(|line| is_panic(&line)).unwrap_or(0);
+    let from = lines.iter().position(|line| is_panic(line)).unwrap_or(0);
     let mut out = String::new();
     for line in &lines[from..] {
         let known = ["note: run with `RUST_BACKTRACE", "test:   ", "seed:   ", "replay: "];
@@ -172,7 +172,7 @@ fn excerpt(stderr: &str) -> String {
         }
         match line.split_once(" panicked at ") {
             // The thread's name is the test's, and its number differs from run to run.
-            Some((_, at)) if is_panic(&line) => out.push_str(&format!("panicked at {at}")),
+            Some((_, at)) if is_panic(line) => out.push_str(&format!("panicked at {at}")),
             _ => out.push_str(line),
         }
         out.push('\n');
