@@ -67,6 +67,7 @@ fn snapshots_live_side_by_side() {
 
 /// A snapshot may go to another thread, which is how workers read while the store writes.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "this is about a second thread")]
 fn a_snapshot_may_change_threads() {
     let _lab = lab!();
     on_each_machine(|machine| {
