@@ -11,9 +11,12 @@ use std::process::{Command, Stdio};
 use crate::error::{Error, Result};
 use crate::kit::{self, Kit};
 use crate::labs::Labs;
-use crate::strip::strip;
+use crate::strip::{quiet_crate, strip};
 use crate::text;
 use crate::tree::Tree;
+
+/// The root file of the library.
+const ROOT: &str = "src/lib.rs";
 
 /// Writes a starter to `dir`, a new or empty folder. The stages before and at `upto` keep their solution.
 pub fn starter(kit: &Kit, dir: &Path, upto: Option<&str>) -> Result<()> {
@@ -58,17 +61,22 @@ pub fn kept(labs: &Labs, upto: Option<&str>) -> Result<Vec<String>> {
 fn strip_all(labs: &Labs, source: &Tree, kept: &[String]) -> Result<Tree> {
     let ids = labs.ids();
     let mut out = Tree::default();
+    let mut stubs = false;
     for (path, file) in source.files.iter().filter(|(path, _)| !is_left_out(labs, path)) {
         let mut file = file.clone();
         if let Ok(text) = std::str::from_utf8(&file.bytes) {
             if path.starts_with("src/") && path.ends_with(".rs") {
-                file.bytes =
-                    strip(path, text, &ids, |stage| kept.iter().any(|k| k == stage))?.text.into_bytes();
+                let stripped = strip(path, text, &ids, |stage| kept.iter().any(|k| k == stage))?;
+                stubs |= stripped.changed;
+                file.bytes = stripped.text.into_bytes();
             } else if path == "Cargo.toml" {
                 file.bytes = manifest(labs, text)?.into_bytes();
             }
         }
         out.files.insert(path.clone(), file);
+    }
+    if stubs && let Some(root) = out.text(ROOT).map(quiet_crate) {
+        out.put(ROOT, root);
     }
     Ok(out)
 }

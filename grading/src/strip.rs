@@ -2,8 +2,9 @@
 //!
 //! - `// LAB 2ab BEGIN: hint` ... `// LAB 2ab END` around a whole function body: the body becomes the hint
 //!   as a comment and a `todo!`.
-//! - `// LAB 2ab BEGIN idle: hint`: the body becomes the hint only. For a function without a result that
-//!   code of an earlier stage calls already: it does nothing until its stage is written.
+//! - `// LAB 2ab BEGIN idle: hint`: the body becomes the hint only. For a function that code of an earlier
+//!   stage calls already: it does nothing until its stage is written. It returns nothing, or ends in an
+//!   `Ok(())` that stays behind the END.
 //! - `// SOLUTION 2ab BEGIN` ... `// SOLUTION 2ab END`: removed, with all between.
 //!
 //! What stands outside the markers is kept as it is; doc comments are the contract that students work
@@ -16,8 +17,10 @@ use crate::error::{Error, Result};
 
 pub use markers::{Kind, Region, regions};
 
-/// Code that is not yet used, and arguments that a missing body does not read, are no news in a starter.
-const QUIET: &str = "#![allow(dead_code, unused_imports, unused_mut, unused_variables, clippy::todo)]";
+/// What a missing body does not use is no news in a starter.
+const QUIET: &str = "#![allow(unused_imports, unused_mut, unused_variables, clippy::todo)]";
+/// Nor is code, given or written, that only a missing body would call. It may be in any file.
+const QUIET_CRATE: &str = "#![allow(dead_code)]";
 
 /// What stripping made of one file.
 #[derive(Debug)]
@@ -51,11 +54,10 @@ pub fn strip(file: &str, text: &str, stages: &[&str], keep: impl Fn(&str) -> boo
         next = region.end;
     }
     out.extend(lines[next..].iter().map(|line| line.to_string()));
+    let mut text = out.join("\n") + "\n";
     if changed {
-        let at = after_header(&out);
-        out.insert(at, format!("\n{QUIET}\n"));
+        text = with_attribute(&text, QUIET);
     }
-    let text = out.join("\n") + "\n";
     if let Err(e) = syn::parse_file(&text) {
         let begin = regions.first().map_or(1, |r| r.begin);
         return Err(Error::input(format!(
@@ -79,11 +81,20 @@ fn stub(region: &Region, name: &str) -> Vec<String> {
     }
 }
 
-/// The line after the module's docs and its own attributes.
-fn after_header(lines: &[String]) -> usize {
-    let header = |line: &String| line.starts_with("//!") || line.starts_with("#![") || line.trim().is_empty();
+/// The crate's root file, for a starter in which bodies are missing.
+pub fn quiet_crate(text: &str) -> String {
+    with_attribute(text, QUIET_CRATE)
+}
+
+/// Puts an attribute behind the module's docs and its own attributes.
+fn with_attribute(text: &str, attribute: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let header = |line: &&str| line.starts_with("//!") || line.starts_with("#![") || line.trim().is_empty();
     let end = lines.iter().position(|line| !header(line)).unwrap_or(lines.len());
-    lines[..end].iter().rposition(|line| !line.trim().is_empty()).map_or(0, |last| last + 1)
+    let at = lines[..end].iter().rposition(|line| !line.trim().is_empty()).map_or(0, |last| last + 1);
+    let own = format!("\n{attribute}\n");
+    lines.insert(at, &own);
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
@@ -134,6 +145,14 @@ impl Raft {
     fn an_idle_body_returns_nothing() {
         let message = refused(&BODY.replace("BEGIN: count", "BEGIN idle: count"));
         assert!(message.starts_with("src/x.rs:6: Raft::tick returns a value"), "{message}");
+    }
+
+    #[test]
+    fn an_idle_body_may_leave_an_ok_behind() {
+        let text = "fn f() -> Result<(), E> {\n    // LAB 1 BEGIN idle: x\n    g()?;\n    // LAB 1 END\n    Ok(())\n}\n";
+        assert!(stripped(text).ends_with("{\n// Lab 1: x\n    Ok(())\n}\n"), "{}", stripped(text));
+        assert!(refused(&text.replace(" idle", "")).contains("a whole function body"));
+        assert!(refused(&text.replace("Ok(())", "Ok(1)")).contains("a whole function body"));
     }
 
     #[test]

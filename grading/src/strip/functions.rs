@@ -1,9 +1,10 @@
 //! Where a marker may stand, seen from the syntax tree.
 
 use proc_macro2::Span;
+use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Block, ReturnType, Signature};
+use syn::{Block, ReturnType, Signature, Stmt};
 
 use super::{Kind, Region};
 use crate::error::{Error, Result};
@@ -16,6 +17,8 @@ struct Function {
     close: usize,
     /// First and last line of the statements.
     inner: Option<(usize, usize)>,
+    /// The same without a last `Ok(())`, if there is one.
+    before_ok: Option<(usize, usize)>,
 }
 
 #[derive(PartialEq)]
@@ -64,22 +67,29 @@ fn check_one(file: &str, region: &Region, finder: &Finder) -> Result<String> {
         }
         Kind::Lab { idle, .. } => *idle,
     };
-    let whole = |f: &&Function| {
+    let within = |f: &Function, inner: Option<(usize, usize)>| {
         f.open < region.begin
             && region.end < f.close
-            && f.inner.is_some_and(|(first, last)| region.begin < first && last < region.end)
+            && inner.is_some_and(|(first, last)| region.begin < first && last < region.end)
     };
     // The innermost one, where functions are nested.
-    let Some(function) = finder.functions.iter().filter(whole).min_by_key(|f| f.close - f.open) else {
+    let innermost = |inner: fn(&Function) -> Option<(usize, usize)>| {
+        finder.functions.iter().filter(|f| within(f, inner(f))).min_by_key(|f| f.close - f.open)
+    };
+    if idle && let Some(function) = innermost(|f| f.before_ok).filter(|f| !within(f, f.inner)) {
+        return Ok(function.name.clone());
+    }
+    let Some(function) = innermost(|f| f.inner) else {
         return fail("LAB stands around a whole function body".to_string());
     };
     match function.returns {
         Returns::Opaque => {
             fail(format!("{} returns impl Trait, which todo!() is not: name the type", function.name))
         }
-        Returns::Something if idle => {
-            fail(format!("{} returns a value, so its stub cannot be idle", function.name))
-        }
+        Returns::Something if idle => fail(format!(
+            "{} returns a value, so its stub cannot be idle: only a last `Ok(())` may stay, behind END",
+            function.name
+        )),
         _ => Ok(function.name.clone()),
     }
 }
@@ -91,8 +101,8 @@ impl Finder {
             None => signature.ident.to_string(),
         };
         let span = block.brace_token.span;
-        let inner = match (block.stmts.first(), block.stmts.last()) {
-            (Some(first), Some(last)) => Some((first_line(first.span()), last_line(last.span()))),
+        let before_ok = match block.stmts.split_last() {
+            Some((last, before)) if last.to_token_stream().to_string() == "Ok (())" => lines(before),
             _ => None,
         };
         let returns = match &signature.output {
@@ -101,7 +111,7 @@ impl Finder {
             ReturnType::Type(..) => Returns::Something,
         };
         let (open, close) = (first_line(span.open()), last_line(span.close()));
-        self.functions.push(Function { name, returns, open, close, inner });
+        self.functions.push(Function { name, returns, open, close, inner: lines(&block.stmts), before_ok });
     }
 }
 
@@ -141,6 +151,11 @@ impl<'ast> Visit<'ast> for Finder {
         self.arms.extend(arms.map(|span| Arm { first: first_line(span), last: last_line(span), of }));
         visit::visit_expr_match(self, expr);
     }
+}
+
+/// First and last line of some statements.
+fn lines(stmts: &[Stmt]) -> Option<(usize, usize)> {
+    Some((first_line(stmts.first()?.span()), last_line(stmts.last()?.span())))
 }
 
 fn is_opaque(kind: &syn::Type) -> bool {
