@@ -149,6 +149,11 @@ fix:
 proto:
     {{ proto }} generate
 
+# Write the lists of tests in labs/labs.toml from the suites
+[group('developers')]
+lists:
+    {{ grade }} tests --write
+
 # Committed entries a second, against the raft crate (docs/benchmarks.md)
 [group('developers')]
 bench-raft *OPTIONS:

@@ -152,14 +152,13 @@ pub fn orphans(repo: &Repo) -> Vec<String> {
             "mod.rs" => folder.rsplit_once('/').unwrap_or(("", folder)),
             _ => (folder, file.trim_end_matches(".rs")),
         };
-        let parents = [
-            format!("{folder}.rs"),
-            format!("{folder}/mod.rs"),
-            format!("{folder}/lib.rs"),
-            format!("{folder}/main.rs"),
-        ];
+        let is_parent = |other: &str| match other.strip_prefix(folder) {
+            Some(".rs" | "/mod.rs" | "/lib.rs" | "/main.rs") => true,
+            Some(rest) => is_target_folder(folder) && rest.matches('/').count() == 1,
+            None => false,
+        };
         let named =
-            parents.iter().filter_map(|parent| repo.text(parent)).any(|text| names_module(text, name));
+            repo.files(folder, ".rs").any(|(other, text)| is_parent(other) && names_module(text, name));
         if !named {
             findings.push(format!("{path}: no `mod {name};` names it, so it is never compiled"));
         }
@@ -250,6 +249,8 @@ mod tests {
 
     #[test]
     fn a_file_that_no_mod_line_names_is_found() {
+        let program = ("grading/tests/cheats.rs", "mod fake;\n");
+        assert_eq!(orphans(&Repo::of(&[program, ("grading/tests/fake/mod.rs", "")])).len(), 0);
         let main = ("tests/stage_1/main.rs", "mod get;\nmod scan;\n");
         assert_eq!(
             orphans(&Repo::of(&[main, ("tests/stage_1/get.rs", ""), ("tests/stage_1/scan/mod.rs", "")]))
