@@ -67,8 +67,8 @@ pub trait Peer {
     fn propose(&mut self, payload: Vec<u8>);
     /// Takes in one message.
     fn step(&mut self, message: Self::Message);
-    /// Handles all that is ready: writes entries and hard state to memory, then hands the messages to
-    /// `send`, in the order which the implementation asks for, and applies what is committed.
+    /// Handles what is ready until nothing is: writes entries and hard state to memory, hands the messages
+    /// to `send`, in the order which the implementation asks for, and applies what is committed.
     fn process(&mut self, send: &mut impl FnMut(u64, Self::Message));
     /// What it has applied so far.
     fn applied(&self) -> Applied;

@@ -45,8 +45,6 @@ impl Peer for Ours {
     }
 
     fn process(&mut self, send: &mut impl FnMut(u64, Message)) {
-        // A group of one, and a leader whose own write was the last that a commit waited for, has more to
-        // hand out once the first Ready is advanced.
         while self.node.has_ready() {
             let mut ready = self.node.ready();
             for message in std::mem::take(&mut ready.messages) {

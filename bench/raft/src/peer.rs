@@ -62,32 +62,31 @@ impl<const BATCH: bool> Peer for RaftPeer<BATCH> {
     }
 
     fn process(&mut self, send: &mut impl FnMut(u64, Message)) {
-        if !self.node.has_ready() {
-            return;
-        }
-        let mut ready = self.node.ready();
-        for message in ready.take_messages() {
-            send(message.to, message);
-        }
-        self.apply(ready.take_committed_entries());
-        let store = self.node.raft.raft_log.store.clone();
-        store.wl().append(ready.entries()).expect("entries follow the log");
-        if let Some(hard_state) = ready.hs() {
-            store.wl().set_hardstate(hard_state.clone());
-        }
-        for message in ready.take_persisted_messages() {
-            send(message.to, message);
-        }
+        while self.node.has_ready() {
+            let mut ready = self.node.ready();
+            for message in ready.take_messages() {
+                send(message.to, message);
+            }
+            self.apply(ready.take_committed_entries());
+            let store = self.node.raft.raft_log.store.clone();
+            store.wl().append(ready.entries()).expect("entries follow the log");
+            if let Some(hard_state) = ready.hs() {
+                store.wl().set_hardstate(hard_state.clone());
+            }
+            for message in ready.take_persisted_messages() {
+                send(message.to, message);
+            }
 
-        let mut light = self.node.advance(ready);
-        if let Some(commit) = light.commit_index() {
-            store.wl().mut_hard_state().set_commit(commit);
+            let mut light = self.node.advance(ready);
+            if let Some(commit) = light.commit_index() {
+                store.wl().mut_hard_state().set_commit(commit);
+            }
+            for message in light.take_messages() {
+                send(message.to, message);
+            }
+            self.apply(light.take_committed_entries());
+            self.node.advance_apply();
         }
-        for message in light.take_messages() {
-            send(message.to, message);
-        }
-        self.apply(light.take_committed_entries());
-        self.node.advance_apply();
     }
 
     fn applied(&self) -> Applied {
