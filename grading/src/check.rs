@@ -21,7 +21,7 @@ use crate::tree::Tree;
 pub fn check(kit: &Kit, full: bool, jobs: usize) -> Result<Vec<String>> {
     let tree = kit.pristine()?;
     let mut findings = markers(kit, &tree)?;
-    findings.extend(handouts(kit));
+    findings.extend(stages(kit));
     findings.extend(lists::compare(kit)?);
     if kit.root.join(mutants::FOLDER).is_dir() {
         mutants::read_all(kit, &tree)?;
@@ -73,9 +73,12 @@ fn markers(kit: &Kit, tree: &Tree) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-fn handouts(kit: &Kit) -> Vec<String> {
-    let missing = kit.labs.stages.iter().filter(|s| !kit.root.join(&s.handout).is_file());
-    missing.map(|s| format!("stage {}: there is no handout {}", s.id, s.handout)).collect()
+/// Every stage has its text and its tests.
+fn stages(kit: &Kit) -> Vec<String> {
+    let no_text = kit.labs.stages.iter().filter(|s| !kit.root.join(&s.handout).is_file());
+    let no_tests = kit.labs.stages.iter().filter(|s| s.tests.is_empty());
+    let no_text = no_text.map(|s| format!("stage {}: there is no handout {}", s.id, s.handout));
+    no_text.chain(no_tests.map(|s| format!("stage {}: there is no test", s.id))).collect()
 }
 
 /// A starter and the suites over it compile without a warning.

@@ -72,6 +72,9 @@ struct GradeArgs {
     /// How many tests run at the same time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Show a line for every test.
+    #[arg(long, short)]
+    verbose: bool,
     /// Also write the result to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -166,7 +169,7 @@ fn run_grade(kit: &Kit, args: GradeArgs) -> Result<ExitCode> {
         Err(Error::Infra(what)) => grade::not_graded(kit, &args.dir, &options, what)?,
         other => other?,
     };
-    print!("{}", tally::render(&report));
+    print!("{}", tally::render(&report, args.verbose));
     if let Some(json) = json {
         json.write(&report)?;
     }

@@ -5,14 +5,17 @@ use std::fmt::Write;
 use crate::report::{Report, StageReport, TestReport};
 use crate::run::Status;
 
-/// Failures with one and the same message are shown once; this many of their names are.
-const NAMES: usize = 12;
+/// Failures that say the same are shown once, with so many of their names.
+const NAMES: usize = 5;
 
-/// The whole tally: a table, the failures, the total.
-pub fn render(report: &Report) -> String {
+/// The whole tally: what failed and why, then a table, then the total. What matters most is last, where a
+/// terminal stops. With `every`, each test has a line.
+pub fn render(report: &Report, every: bool) -> String {
     let mut out = String::new();
     // Writing to a String does not fail.
-    let _ = table(&mut out, report);
+    for test in report.stages.iter().flat_map(|s| &s.tests).filter(|_| every) {
+        let _ = writeln!(out, "{:<11}  {:>7.3} s  {}", test.status, test.seconds, test.name);
+    }
     for error in &report.build_errors {
         let _ = writeln!(out, "\nbuild_error\n{}", indent(error));
     }
@@ -22,6 +25,7 @@ pub fn render(report: &Report) -> String {
     for trouble in &report.trouble {
         let _ = writeln!(out, "\ninfra_error: {trouble}");
     }
+    let _ = table(&mut out, report);
     let _ = match report.score {
         Some(score) => writeln!(out, "\ntotal: {score} of {} points, seed {}", report.max_score, report.seed),
         None => writeln!(
@@ -35,7 +39,7 @@ pub fn render(report: &Report) -> String {
 
 fn table(out: &mut String, report: &Report) -> std::fmt::Result {
     let width = report.stages.iter().map(|s| s.title.chars().count()).max().unwrap_or(0).max(5);
-    writeln!(out, "{:<5}  {:<width$}  {:>9}  {:>13}  status", "stage", "title", "passed", "points")?;
+    writeln!(out, "\n{:<5}  {:<width$}  {:>9}  {:>13}  status", "stage", "title", "passed", "points")?;
     for stage in &report.stages {
         let passed = format!("{}/{}", stage.passed, stage.total);
         let points = format!("{}/{}", stage.points, stage.max_points);
@@ -58,14 +62,18 @@ fn verdicts(stage: &StageReport) -> String {
         .filter(|(_, n)| *n > 0)
         .map(|(status, n)| format!("{n} {status}"))
         .collect();
-    if counts.is_empty() { "ok".to_string() } else { counts.join(", ") }
+    match (stage.total, counts.as_slice()) {
+        (0, _) => "no tests".to_string(),
+        (_, []) => "ok".to_string(),
+        (_, counts) => counts.join(", "),
+    }
 }
 
 /// The failed tests of a stage. Those that say the same are put together under the first.
 fn failures(out: &mut String, stage: &StageReport) -> std::fmt::Result {
     let mut groups: Vec<Vec<&TestReport>> = Vec::new();
     for test in stage.tests.iter().filter(|t| matches!(t.status, Status::Fail | Status::Timeout)) {
-        match groups.iter_mut().find(|g| g[0].status == test.status && g[0].message == test.message) {
+        match groups.iter_mut().find(|g| alike(g[0], test)) {
             Some(group) => group.push(test),
             None => groups.push(vec![test]),
         }
@@ -82,6 +90,13 @@ fn failures(out: &mut String, stage: &StageReport) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Whether two failures say the same: up to the first blank line, for what stands below it (the state of
+/// every node, the last messages) differs from test to test.
+fn alike(a: &TestReport, b: &TestReport) -> bool {
+    let head = |test: &'_ TestReport| test.message.split("\n\n").next().unwrap_or_default().to_string();
+    a.status == b.status && head(a) == head(b)
 }
 
 fn indent(text: &str) -> String {

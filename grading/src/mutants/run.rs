@@ -61,6 +61,8 @@ pub struct Verdict {
     pub fate: Fate,
     /// The tests that failed, the expected ones first.
     pub failed: Vec<String>,
+    /// Where in `src/` the first of them panicked, if it did: the rule is not broken by an assertion then.
+    pub panic: Option<String>,
     /// Building and running.
     pub took: Duration,
 }
@@ -159,6 +161,7 @@ fn try_one(
     let build = workshop.build(&features, &targets);
     scratch.built()?;
     let build = build?;
+    let mut panic = None;
     let (fate, failed) = match build.programs.get(&stage.target) {
         None => {
             let why = build.errors.first().and_then(|e| e.lines().next()).unwrap_or_default();
@@ -166,10 +169,12 @@ fn try_one(
         }
         Some(program) => {
             let usual = baseline.get(&stage.id).copied().unwrap_or_default();
-            judge(mutant, stage, program, scratch, usual * 4)?
+            let (fate, failed, stdout) = judge(mutant, stage, program, scratch, usual * 4)?;
+            panic = failed.first().and_then(|test| panic_in_src(&stdout, test));
+            (fate, failed)
         }
     };
-    Ok(Verdict { id: mutant.id.clone(), stage: stage.id.clone(), fate, failed, took: start.elapsed() })
+    Ok(Verdict { id: mutant.id.clone(), stage: stage.id.clone(), fate, failed, panic, took: start.elapsed() })
 }
 
 /// Runs the stage's suite over a mutant. If the suite does not come to its end (a test hangs, or aborts the
@@ -180,11 +185,11 @@ fn judge(
     program: &Path,
     scratch: &Scratch,
     usual: Duration,
-) -> Result<(Fate, Vec<String>)> {
+) -> Result<(Fate, Vec<String>, String)> {
     let grace = Duration::from_secs(stage.time_limit);
     let ended = run_suite(program, scratch, &[&stage.filter], usual + grace)?;
     if ended.status.success() {
-        return Ok((Fate::Survived, Vec::new()));
+        return Ok((Fate::Survived, Vec::new(), ended.stdout));
     }
     let mut failed = failed_tests(&ended.stdout);
     let mut stuck = false;
@@ -209,7 +214,7 @@ fn judge(
         false if stuck => Fate::OnlyTimeout,
         false => Fate::NotExpected(missed),
     };
-    Ok((fate, failed))
+    Ok((fate, failed, ended.stdout))
 }
 
 fn run_suite(program: &Path, scratch: &Scratch, args: &[&str], wall: Duration) -> Result<Ended> {
@@ -229,13 +234,22 @@ fn failed_tests(stdout: &str) -> Vec<String> {
     stdout.lines().filter_map(name).collect()
 }
 
+/// The place in `src/` where a failed test panicked, from what the test runner shows of it at the end.
+fn panic_in_src(stdout: &str, test: &str) -> Option<String> {
+    let (_, own) = stdout.split_once(&format!("---- {test} stdout ----"))?;
+    let own = own.split("\n---- ").next()?;
+    let (_, at) = own.split_once(" panicked at ")?;
+    let place = at.split(':').next()?;
+    place.starts_with("src/").then(|| text::one_line(place))
+}
+
 /// The table, and below it what to do about each mutant that was not killed as it should be.
 pub fn render(verdicts: &[Verdict]) -> String {
     let mut out = String::new();
     let width = verdicts.iter().map(|v| v.id.len()).max().unwrap_or(0).max(6);
     let _ = writeln!(out, "{:<width$}  {:<5}  {:>6}  killed by", "mutant", "stage", "time");
     for v in verdicts {
-        let by = match (&v.fate, v.failed.as_slice()) {
+        let mut by = match (&v.fate, v.failed.as_slice()) {
             (Fate::Killed, []) => "a test that does not end".to_string(),
             (Fate::Killed, [first]) => first.clone(),
             (Fate::Killed, [first, more @ ..]) => format!("{first} (+{})", more.len()),
@@ -244,6 +258,9 @@ pub fn render(verdicts: &[Verdict]) -> String {
             (Fate::NotExpected(_), _) => "OTHER TESTS".to_string(),
             (Fate::OnlyTimeout, _) => "TIMEOUT".to_string(),
         };
+        if let Some(place) = &v.panic {
+            by.push_str(&format!(", a panic in {place}"));
+        }
         let _ = writeln!(out, "{:<width$}  {:<5}  {:>4.1} s  {by}", v.id, v.stage, v.took.as_secs_f64());
     }
     for v in verdicts {
@@ -269,4 +286,19 @@ pub fn render(verdicts: &[Verdict]) -> String {
 /// Whether all is as it should be.
 pub fn all_killed(verdicts: &[Verdict]) -> bool {
     verdicts.iter().all(|v| v.fate == Fate::Killed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_runners_output_is_read() {
+        let stdout = "test a::b ... FAILED\ntest a::c ... ok\ntest a::d ... FAILED\n\n---- a::b stdout ----\n\n\
+                      thread 'a::b' (1) panicked at src/x.rs:1:2:\nno\n\n---- a::d stdout ----\n\
+                      thread 'a::d' (1) panicked at tests/x.rs:1:2:\n";
+        assert_eq!(failed_tests(stdout), ["a::b", "a::d"]);
+        assert_eq!(panic_in_src(stdout, "a::b").as_deref(), Some("src/x.rs"));
+        assert_eq!(panic_in_src(stdout, "a::d"), None);
+    }
 }
