@@ -19,3 +19,4 @@ mod scan;
 mod scan_range;
 mod seam;
 mod server;
+mod stubs;

@@ -105,6 +105,17 @@ fn a_cursor_keeps_to_its_range() {
     });
 }
 
+/// A write of no changes succeeds and changes nothing.
+#[test]
+fn a_write_may_be_empty() {
+    let _lab = lab!();
+    on_each_engine(|server| {
+        server.put("key", "value");
+        assert!(server.storage.write(None, vec![]).is_ok(), "there is nothing that could fail");
+        assert_eq!(server.get("key"), Some("value".into()));
+    });
+}
+
 /// A write of several changes carries them out in their order.
 #[test]
 fn the_changes_of_a_write_have_an_order() {

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use pretty_assertions::assert_eq;
-use raftkv::proto::kvrpcpb::{KvPair, RawScanRequest};
+use raftkv::proto::kvrpcpb::{KvPair, RawBatchPutRequest, RawScanRequest};
+use raftkv::storage::raw_batch_put;
 use raftkv_testkit::lab;
 
 use crate::server::{on_each_engine, scan};
@@ -60,6 +61,23 @@ fn a_limit_of_zero_returns_nothing() {
         let request = RawScanRequest { limit: 0, ..scan("", "") };
         assert_eq!(server.scan_keys(request.clone()), "", "0 is a limit, it does not mean `no limit`");
         assert_eq!(server.scan_keys(RawScanRequest { reverse: true, ..request }), "");
+    });
+}
+
+/// There is no limit but the one that the client sets.
+#[test]
+fn a_large_scan_is_whole() {
+    let _lab = lab!();
+    on_each_engine(|server| {
+        let key = |i: usize| format!("{i:04}");
+        let pair = |i| KvPair { key: key(i).into(), value: vec![b'v'; 100].into(), error: None };
+        let request = RawBatchPutRequest { pairs: (0..3000).map(pair).collect(), ..Default::default() };
+        assert_eq!(raw_batch_put(&server.storage, &request).error, "");
+        for (reverse, last) in [(false, 2499), (true, 500)] {
+            let pairs = server.scan(RawScanRequest { limit: 2500, reverse, ..scan("", "") });
+            assert_eq!(pairs.len(), 2500, "there are 3000 keys and the limit is 2500");
+            assert_eq!(pairs[2499].key, key(last), "the last of 2500 keys, reverse: {reverse}");
+        }
     });
 }
 

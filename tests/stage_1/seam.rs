@@ -1,62 +1,22 @@
-//! What a handler and its storage may expect of each other: a storage that takes notes.
-
-use std::cell::RefCell;
+//! What a handler and its storage may expect of each other: a storage that takes notes, and one that breaks.
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::Cf;
-use raftkv::error::Error;
-use raftkv::proto::errorpb::{self, NotLeader};
-use raftkv::proto::kvrpcpb::{Context, RawDeleteRequest, RawGetRequest, RawPutRequest, RawScanRequest};
-use raftkv::proto::metapb::Peer;
-use raftkv::storage::{Modify, Storage, StorageReader, raw_delete, raw_get, raw_put, raw_scan};
+use raftkv::proto::kvrpcpb::{
+    Context, RawDeleteRequest, RawGetRequest, RawPutRequest, RawScanRequest, RawScanResponse,
+};
+use raftkv::storage::{Modify, raw_delete, raw_get, raw_put, raw_scan};
 use raftkv_testkit::lab;
 
-/// What a storage was asked.
-#[derive(Clone, Debug, PartialEq)]
-enum Asked {
-    Write(Option<Context>, Vec<Modify>),
-    Reader(Option<Context>),
-}
-
-/// A storage that refuses everything as a peer does that does not lead its region.
-#[derive(Default)]
-struct Follower {
-    asked: RefCell<Vec<Asked>>,
-}
-
-impl Follower {
-    fn refuse<T>(&self, asked: Asked) -> Result<T, Error> {
-        self.asked.borrow_mut().push(asked);
-        Err(not_leader().into())
-    }
-}
-
-impl Storage for Follower {
-    fn write(&self, context: Option<&Context>, changes: Vec<Modify>) -> Result<(), Error> {
-        self.refuse(Asked::Write(context.cloned(), changes))
-    }
-
-    fn reader(&self, context: Option<&Context>) -> Result<Box<dyn StorageReader>, Error> {
-        self.refuse(Asked::Reader(context.cloned()))
-    }
-}
-
-fn not_leader() -> errorpb::Error {
-    let leader = Some(Peer { id: 7, store_id: 3, ..Default::default() });
-    let not_leader = Some(NotLeader { region_id: 2, leader });
-    errorpb::Error { message: "peer 5 does not lead region 2".into(), not_leader, ..Default::default() }
-}
-
-fn context() -> Option<Context> {
-    Some(Context { region_id: 2, term: 6, ..Default::default() })
-}
+use crate::stubs::{Asked, Breaking, Refusing, disk_failed, not_leader};
 
 /// A handler asks its storage once, hands on the context, and asks for exactly what the client asked.
 #[test]
 fn a_handler_asks_its_storage_once() {
     let _lab = lab!();
-    let storage = Follower::default();
-    let (key, context) = ("key", context());
+    let storage = Refusing::as_follower();
+    let key = "key";
+    let context = Some(Context { region_id: 2, term: 6, ..Default::default() });
     raw_get(&storage, &RawGetRequest { key: key.into(), context, ..Default::default() });
     let request = RawPutRequest {
         key: key.into(),
@@ -85,7 +45,7 @@ fn a_handler_asks_its_storage_once() {
 #[test]
 fn a_region_error_is_handed_on() {
     let _lab = lab!();
-    let storage = Follower::default();
+    let storage = Refusing::as_follower();
     let get = raw_get(&storage, &RawGetRequest { key: "key".into(), ..Default::default() });
     assert_eq!((get.region_error, get.error), (Some(not_leader()), String::new()), "RawGet");
     assert!(!get.not_found, "RawGet: who cannot look must not say that there is nothing");
@@ -97,11 +57,47 @@ fn a_region_error_is_handed_on() {
     assert_eq!((scan.region_error, scan.kvs), (Some(not_leader()), vec![]), "RawScan");
 }
 
+/// A failed disk is told in `error`: it is no region error, for no client library can help it.
+#[test]
+fn a_disk_error_is_told() {
+    let _lab = lab!();
+    let storage = Refusing::without_disk();
+    let text = disk_failed().to_string();
+    let get = raw_get(&storage, &RawGetRequest { key: "key".into(), ..Default::default() });
+    assert_eq!((get.region_error, get.error), (None, text.clone()), "RawGet");
+    assert!(!get.not_found, "RawGet: who cannot look must not say that there is nothing");
+    let put = raw_put(&storage, &RawPutRequest { key: "key".into(), ..Default::default() });
+    assert_eq!((put.region_error, put.error), (None, text.clone()), "RawPut");
+    let delete = raw_delete(&storage, &RawDeleteRequest { key: "key".into(), ..Default::default() });
+    assert_eq!((delete.region_error, delete.error), (None, text), "RawDelete");
+    let scan = raw_scan(&storage, &RawScanRequest { limit: 3, ..Default::default() });
+    assert_is_disk_error(scan, "RawScan");
+}
+
+/// A disk that fails while it is read makes an error, too. A scan that breaks off half way has no result: a
+/// client would take the first half for all there is.
+#[test]
+fn a_read_that_breaks_off_is_an_error() {
+    let _lab = lab!();
+    let get = raw_get(&Breaking, &RawGetRequest { key: "key".into(), ..Default::default() });
+    assert_eq!((get.error, get.not_found), (disk_failed().to_string(), false), "RawGet");
+    for reverse in [false, true] {
+        let scan = raw_scan(&Breaking, &RawScanRequest { limit: 3, reverse, ..Default::default() });
+        assert_is_disk_error(scan, "RawScan, when the second key cannot be read");
+    }
+}
+
+fn assert_is_disk_error(scan: RawScanResponse, what: &str) {
+    assert_eq!(scan.region_error, None, "{what}: no region error");
+    let errors: Vec<_> = scan.kvs.iter().map(|pair| pair.error.clone().unwrap_or_default().abort).collect();
+    assert_eq!(errors, [disk_failed().to_string()], "{what}: one pair, which carries the error");
+}
+
 /// A request that makes no sense is refused before the storage is asked for anything.
 #[test]
 fn a_bad_request_does_not_reach_the_storage() {
     let _lab = lab!();
-    let storage = Follower::default();
+    let storage = Refusing::as_follower();
     raw_get(&storage, &RawGetRequest::default());
     raw_put(&storage, &RawPutRequest { value: "value".into(), ..Default::default() });
     raw_put(&storage, &RawPutRequest { key: "key".into(), ttl: 1, ..Default::default() });
