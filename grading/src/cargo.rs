@@ -129,6 +129,8 @@ impl Workshop {
         command.args(args).args(offline.then_some("--offline")).current_dir(&self.tree);
         clean_env(&mut command);
         command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_TERM_COLOR", "never");
+        // One build after the other differs in a file or two, even where CI has turned this off.
+        command.env("CARGO_INCREMENTAL", "1");
         supervise(command, "", Duration::from_secs(self.limit), OUTPUT_CAP)
     }
 }

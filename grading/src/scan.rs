@@ -36,7 +36,7 @@ impl std::fmt::Display for Hit {
 
 const PROCESS: &str = "a test's process is not the code under test's to end or to multiply";
 const DISK: &str = "the only disk of a lab is the one it is handed (Engine, LogStorage)";
-const MACHINE: &str = "the result must not depend on the machine it runs on";
+const MACHINE: &str = "the result must not depend on where it runs, or on which test calls";
 const ALONE: &str = "the code of these stages is synchronous: time is ticks, and the network is messages";
 const FILES: &str = "the submission is compiled from its own files only";
 const SHARED: &str = "peers share no memory: keep state in the struct, and tables in a `const`";
@@ -45,10 +45,11 @@ const UNCHECKED: &str = "every lab can be done in safe Rust";
 const WHOLE: &str = "it hides which part of the library is used: name the module";
 
 /// Modules of the standard library.
-const MODULES: [(&str, &str); 8] = [
+const MODULES: [(&str, &str); 9] = [
     ("process", PROCESS),
     ("fs", DISK),
     ("env", MACHINE),
+    ("backtrace", MACHINE),
     ("os", MACHINE),
     ("arch", UNCHECKED),
     ("thread", ALONE),
@@ -72,7 +73,7 @@ const WORDS: [(&str, &str); 11] = [
 ];
 
 /// Words that are forbidden in attributes.
-const ATTRIBUTES: [(&str, &str); 9] = [
+const ATTRIBUTES: [(&str, &str); 10] = [
     ("path", FILES),
     ("macro_export", FILES),
     ("no_mangle", LINKER),
@@ -81,6 +82,7 @@ const ATTRIBUTES: [(&str, &str); 9] = [
     ("link", LINKER),
     ("proc_macro", LINKER),
     ("global_allocator", SHARED),
+    ("track_caller", MACHINE),
     ("panic_handler", PROCESS),
 ];
 
@@ -140,7 +142,7 @@ impl Scan<'_> {
         if at > 0 && punct(&tokens[at - 1]) == Some('\'') {
             return;
         }
-        if matches!(word.as_str(), "std" | "core" | "alloc") {
+        if word == "std" {
             self.library(tokens, at, line);
         }
         let found =
@@ -152,9 +154,9 @@ impl Scan<'_> {
         } else if word == "env" && is_macro(tokens, at) {
             self.hit(line, "env!", MACHINE);
         } else if let Some(why) = found(&MODULES)
-            && after_path(tokens, at).is_some()
+            && after_path(tokens, at).is_some_and(|next| punct(&tokens[next]) != Some('<'))
         {
-            // However it came into scope: `super::fs::read` and `fs::read` after an import of the parent's.
+            // However it came into scope: `core::arch::x`, `super::fs::read`, or `fs::read` after an import.
             self.hit(line, format!("std::{word}"), why);
         }
     }
@@ -244,7 +246,7 @@ mod tests {
             "#[derive(Debug)]\n#![allow(dead_code)]\nstruct S { process: u8, path: u8 }",
             "fn f(s: S) { s.process += 1; log(s.path) }",
             "const RAW: &str = r#\"static mut X\"#; const C: char = '\"';",
-            "fn core_of(x: u8) {} fn g() { core_of(1) }",
+            "fn f(s: S) { s.core.step(); s.alloc::<u8>(); s.process::<u8>(); let core = 1; }",
         ] {
             assert_eq!(found(text), Vec::<String>::new(), "{text}");
         }
@@ -283,6 +285,9 @@ mod tests {
             ("#[cfg_attr(all(), path = \"../x.rs\")] mod x;", "#[path]"),
             ("macro_rules! m { ($p:meta) => { #[$p] mod x; } }", "#[$...]"),
             ("extern \"C\" { }", "extern"),
+            ("use core::arch::asm;", "asm"),
+            ("fn f() { std::backtrace::Backtrace::force_capture(); }", "std::backtrace"),
+            ("#[track_caller] fn f() {}", "#[track_caller]"),
             ("fn f() { asm!(\"nop\") }", "asm"),
             ("const A: &str = env!(\"HOME\");", "env!"),
             ("const A: Option<&str> = option_env!(\"HOME\");", "option_env"),

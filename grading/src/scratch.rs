@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 use crate::kit::Kit;
 use crate::tree::{self, Tree};
 
+/// What the names of folders for test processes begin with.
+const RUN: &str = "run-";
+
 /// A scratch folder, held by one run at a time.
 #[derive(Debug)]
 pub struct Scratch {
@@ -35,6 +38,7 @@ impl Scratch {
             }
             Err(TryLockError::Error(e)) => return Err(Error::infra_io(&path, &e)),
         }
+        remove_stale(&dir);
         Ok(Scratch { dir, target, _lock: lock })
     }
 
@@ -59,10 +63,17 @@ impl Scratch {
 
     /// A fresh folder for the current folders of test processes.
     pub fn run_dir(&self) -> Result<tempfile::TempDir> {
-        tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(&self.dir)
-            .map_err(|e| Error::infra_io(&self.dir, &e))
+        tempfile::Builder::new().prefix(RUN).tempdir_in(&self.dir).map_err(|e| Error::infra_io(&self.dir, &e))
+    }
+}
+
+/// What a run that was interrupted left behind. Nobody else holds the folder now.
+fn remove_stale(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(RUN) {
+            // What cannot be removed takes up space and does no harm.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
