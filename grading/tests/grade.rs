@@ -60,6 +60,7 @@ fn only_editable_files_of_a_submission_are_read() {
     fake.write("s", "tests/suite/main.rs", &suite);
     fake.write("s", "tests/lab.rs", "this is not Rust");
     fake.write("s", "Cargo.toml", "this is not TOML");
+    fake.write("s", "Cargo.lock", "nor this");
     fake.write("s", "build.rs", "fn main() { panic!() }");
     fake.write("s", ".cargo/config.toml", "[build]\nrustflags = [\"--cfg\", \"cheat\"]");
     fake.write("s", "labs/labs.toml", "nothing");
