@@ -6,3 +6,4 @@
 //! index 4 of term 2.
 
 mod aa;
+mod ab;

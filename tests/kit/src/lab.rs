@@ -1,7 +1,7 @@
 //! The frame around one test: its seed, its watchdog, its completion record.
 
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -38,6 +38,10 @@ impl Lab {
     /// Use [`lab!`](crate::lab), which fills in the name.
     pub fn start(path: &'static str) -> Lab {
         let name = path.strip_suffix("::here").unwrap_or(path);
+        if !std::io::stdout().is_terminal() {
+            // Diffs end up in a grader's report or a log file: no escapes there.
+            yansi::disable();
+        }
         let (tx, rx) = mpsc::channel();
         let lab =
             Lab { name, seed: Cell::new(env_number("SIM_SEED", 1)), nonce: read_nonce(), _watchdog: tx };

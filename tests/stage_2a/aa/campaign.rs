@@ -1,5 +1,6 @@
 //! Standing for election: what a candidate does, and when it has won (section 5.2).
 
+use pretty_assertions::assert_eq as assert_same;
 use raftkv::ids::{PeerId, Term};
 use raftkv::proto::eraftpb::{Message, MessageType};
 use raftkv::raft::Role;
@@ -155,7 +156,7 @@ fn late_votes_change_nothing() {
     let log = net.log(1);
     net.hand(vote_reply(3, 1).term(1));
     assert_eq!((net.role(1), net.term(1)), (Role::Leader, 1), "the third vote finds a leader");
-    assert_eq!(net.log(1), log, "who leads already does not become leader again: its log stays as it is");
+    assert_same!(net.log(1), log, "who leads already does not become leader again: its log stays as it is");
 
     net.campaign(1);
     assert_eq!((net.role(1), net.term(1)), (Role::Leader, 1), "a leader has no need to stand for election");

@@ -1,5 +1,6 @@
 //! Being leader: heartbeats, the empty entry, and a clean slate (sections 5.2 and 5.4.2; section 8).
 
+use pretty_assertions::assert_eq as assert_same;
 use raftkv::ids::Term;
 use raftkv::proto::eraftpb::MessageType;
 use raftkv::raft::Role;
@@ -81,15 +82,15 @@ fn a_new_leader_appends_one_empty_entry(#[case] log: &[Term], #[case] term: Term
     let lab = lab!();
     let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).log(1, log).start();
     net.campaign(1);
-    assert_eq!(net.terms(1), log, "a candidate's log does not change");
+    assert_same!(net.terms(1), log, "a candidate's log does not change");
     net.hand(vote_reply(3, 1).term(term));
     let mut expected = log.to_vec();
     expected.push(term);
-    assert_eq!(net.terms(1), expected, "the terms in the log: one new entry, of the leader's term");
+    assert_same!(net.terms(1), expected, "the terms in the log: one new entry, of the leader's term");
     let last = net.node(1).seen.log.last().expect("it has one entry at least");
     assert!(last.data.is_empty(), "the new leader's entry is empty: it is no client's command (section 8)");
     net.ticks(1, 5);
-    assert_eq!(net.terms(1), expected, "one such entry for each leadership, not more");
+    assert_same!(net.terms(1), expected, "one such entry for each leadership, not more");
 }
 
 /// Figure 2, nextIndex and matchIndex: "reinitialized after election". What an earlier leadership knew of the
