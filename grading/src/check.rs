@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
 use crate::grade::{self, needs};
-use crate::kit::Kit;
+use crate::kit::{self, Kit};
 use crate::labs::Stage;
 use crate::lists;
 use crate::mutants;
@@ -19,6 +19,9 @@ use crate::tree::Tree;
 
 /// Everything that is wrong, one finding an item.
 pub fn check(kit: &Kit, full: bool, jobs: usize) -> Result<Vec<String>> {
+    if kit.root.join(kit::HANDED_OUT).exists() {
+        return Err(Error::input("this kit is starter code, and the check is of the reference"));
+    }
     let tree = kit.pristine()?;
     let mut findings = markers(kit, &tree)?;
     findings.extend(stages(kit));
@@ -84,7 +87,7 @@ fn stages(kit: &Kit) -> Vec<String> {
 /// A starter and the suites over it compile without a warning.
 fn builds(kit: &Kit, upto: Option<&Stage>) -> Result<Vec<String>> {
     let kept = starter::kept(&kit.labs, upto.map(|s| s.id.as_str()))?;
-    let scratch = Scratch::open(kit, "check")?;
+    let scratch = Scratch::open(kit, 0)?;
     let workshop = scratch.lay_out(&starter::tree(kit, &kept)?, kit.labs.build_limit)?;
     let (features, targets) = needs(&kit.labs.stages.iter().collect::<Vec<_>>());
     let build = workshop.check(&features, &targets);
@@ -99,7 +102,7 @@ fn scores(kit: &Kit, upto: Option<&Stage>, jobs: usize) -> Result<Vec<String>> {
     let kept = starter::kept(&kit.labs, upto.map(|s| s.id.as_str()))?;
     let folder = tempfile::tempdir().map_err(|e| Error::infra_io(&std::env::temp_dir(), &e))?;
     starter::tree(kit, &kept)?.write(folder.path())?;
-    let options = grade::Options { stages: Vec::new(), seed: 1, jobs, scratch: "grade" };
+    let options = grade::Options { stages: Vec::new(), seed: 1, jobs };
     let report = grade::grade(kit, folder.path(), &options)?;
     let mut findings = report.trouble.clone();
     for stage in &report.stages {

@@ -51,7 +51,7 @@ pub struct Stage {
     pub filter: String,
     /// The text that is handed out with the stage.
     pub handout: String,
-    /// Processor time of one test, in seconds. Wall time may be three times as much (see `limit`).
+    /// Processor time of one test, in seconds. Wall time may be three times as much.
     pub time_limit: u64,
     /// Address space of one test, in MB.
     pub memory_limit: u64,

@@ -42,7 +42,7 @@ pub fn write(kit: &Kit) -> Result<usize> {
 
 fn list(kit: &Kit) -> Result<Vec<Listed<'_>>> {
     let stages: Vec<&Stage> = kit.labs.stages.iter().collect();
-    let scratch = Scratch::open(kit, "grade")?;
+    let scratch = Scratch::open(kit, 0)?;
     let workshop = scratch.lay_out(&kit.pristine()?, kit.labs.build_limit)?;
     let (features, targets) = needs(&stages);
     let build: Result<Build> = workshop.build(&features, &targets);

@@ -163,7 +163,7 @@ fn findings(found: &[String]) -> ExitCode {
 
 fn run_grade(kit: &Kit, args: GradeArgs) -> Result<ExitCode> {
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
-    let options = Options { stages: args.stages, seed: args.seed, jobs: args.jobs, scratch: "grade" };
+    let options = Options { stages: args.stages, seed: args.seed, jobs: args.jobs };
     let report = match grade::grade(kit, &args.dir, &options) {
         // Whoever reads the file must not find the one of an earlier run.
         Err(Error::Infra(what)) => grade::not_graded(kit, &args.dir, &options, what)?,

@@ -1,4 +1,8 @@
 //! Where a run builds: a folder that stays, so that the next run rebuilds only what changed.
+//!
+//! Its target directory is its own. Cargo tells packages in a workspace apart by their path *within* the
+//! workspace, so two copies of the kit that share a target directory take each other's results for their
+//! own, and a submission could be given the verdict on another program.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,17 +20,15 @@ const RUN: &str = "run-";
 pub struct Scratch {
     /// Where the run may write.
     pub dir: PathBuf,
-    target: PathBuf,
     // Held until the end of the run.
     _lock: File,
 }
 
 impl Scratch {
-    /// Takes the scratch folder `name` of a kit, waiting for a run that holds it. Cargo's target directory
-    /// is the kit's own, so that dependencies are built once.
-    pub fn open(kit: &Kit, name: &str) -> Result<Scratch> {
-        let target = target_dir(kit)?;
-        let dir = target.join("raftkv-grading").join(name);
+    /// Takes the kit's scratch folder number `at`, waiting for a run that holds it. A run that builds one
+    /// thing at a time uses number 0.
+    pub fn open(kit: &Kit, at: usize) -> Result<Scratch> {
+        let dir = base_dir(kit)?.join(format!("work-{at}"));
         fs::create_dir_all(&dir).map_err(|e| Error::infra_io(&dir, &e))?;
         let path = dir.join("lock");
         let lock = File::create(&path).map_err(|e| Error::infra_io(&path, &e))?;
@@ -39,24 +41,19 @@ impl Scratch {
             Err(TryLockError::Error(e)) => return Err(Error::infra_io(&path, &e)),
         }
         remove_stale(&dir);
-        Ok(Scratch { dir, target, _lock: lock })
-    }
-
-    /// The same, with a target directory of its own: for runs that build at the same time.
-    pub fn open_apart(kit: &Kit, name: &str) -> Result<Scratch> {
-        let mut scratch = Scratch::open(kit, name)?;
-        scratch.target = scratch.dir.join("target");
-        Ok(scratch)
+        Ok(Scratch { dir, _lock: lock })
     }
 
     /// Brings the sources to the wanted content, for cargo to build.
     pub fn lay_out(&self, tree: &Tree, build_limit: u64) -> Result<Workshop> {
         let sources = self.dir.join("tree");
         tree.sync(&sources, &self.dir.join("built"))?;
-        Ok(Workshop { tree: sources, target: self.target.clone(), limit: build_limit })
+        // The build that starts now may be killed before it says that it has ended.
+        self.built()?;
+        Ok(Workshop { tree: sources, target: self.dir.join("target"), limit: build_limit })
     }
 
-    /// Notes that a build has ended. To be called after each, whatever came of it.
+    /// Notes that a build has ended. To be called after each, whatever came of it (see `Tree::sync`).
     pub fn built(&self) -> Result<()> {
         tree::stamp_build(&self.dir.join("built"))
     }
@@ -77,9 +74,10 @@ fn remove_stale(dir: &Path) {
     }
 }
 
-fn target_dir(kit: &Kit) -> Result<PathBuf> {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(dir) => std::path::absolute(&dir).map_err(|e| Error::input_io(Path::new(&dir), &e)),
-        None => Ok(kit.root.join("target")),
-    }
+fn base_dir(kit: &Kit) -> Result<PathBuf> {
+    let target = match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => std::path::absolute(&dir).map_err(|e| Error::input_io(Path::new(&dir), &e))?,
+        None => kit.root.join("target"),
+    };
+    Ok(target.join("raftkv-grading"))
 }

@@ -53,6 +53,33 @@ fn each_submission_is_judged_by_its_own_code() {
 }
 
 #[test]
+fn what_was_built_elsewhere_is_not_taken_for_the_submission() {
+    // Whoever sets CARGO_TARGET_DIR for everything has all kits build there, under the same names.
+    let fake = Fake::new();
+    let target = fake.path("target");
+    fake.submit("bad", &answer("43"));
+    fake.write(
+        "kit",
+        "grading/mutants/m.toml",
+        "id = \"m\"\nstage = \"1\"\nfile = \"src/one.rs\"\nrule = \"r\"\n\
+        expected = \"one::answers\"\n[[edit]]\nfind = \"40\"\nreplace = \"41\"\n",
+    );
+    let call = |args: &[&str]| fake.call_with("kit", args, Some(&target));
+    let bad = || assert!(call(&["grade", "../bad"]).out.contains("total: 11.67"));
+    bad();
+    fake.write("kit", "src/one.rs", ONE);
+    let mut build = std::process::Command::new("cargo");
+    build.args(["test", "--quiet", "--no-run", "--features", "stage-2"]).current_dir(fake.path("kit"));
+    let built = build.env("CARGO_TARGET_DIR", &target).status();
+    assert!(built.is_ok_and(|status| status.success()));
+    bad();
+    assert!(call(&["mutants"]).out.contains("1 of 1 mutants killed"));
+    bad();
+    assert!(call(&["grade", "."]).out.contains("total: 15.00"));
+    bad();
+}
+
+#[test]
 fn only_editable_files_of_a_submission_are_read() {
     let fake = Fake::new();
     fake.submit("s", &answer("41"));

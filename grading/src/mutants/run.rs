@@ -82,11 +82,11 @@ pub fn run(kit: &Kit, options: &Options) -> Result<Vec<Verdict>> {
     if mutants.is_empty() {
         return Err(Error::input("there is no mutant of these stages"));
     }
-    let first = Scratch::open(kit, "mutants")?;
+    let first = Scratch::open(kit, 0)?;
     let baseline = baseline(kit, &first, &tree, &mutants)?;
     let mut scratches = vec![first];
     for at in 1..options.jobs.clamp(1, mutants.len()) {
-        scratches.push(Scratch::open_apart(kit, &format!("mutants-{at}"))?);
+        scratches.push(Scratch::open(kit, at)?);
     }
     let bar = bar(mutants.len() as u64);
     let next = AtomicUsize::new(0);
