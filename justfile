@@ -117,6 +117,7 @@ test:
     cargo test --no-default-features --features stage-3b
     cargo test --package raftkv-testkit --package raftkv-tidy --package raftkv-grading --package raftkv-proto-tools
     {{ proto }} check
+    {{ proto }} compat
     {{ grade }} check
     {{ grade }} mutants --sample
     ./setup --rocksdb

@@ -81,3 +81,32 @@ fn header(file: &FileDescriptorProto) -> String {
     lines.push("#![allow(missing_docs, clippy::all)]".into());
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROTO: &str = "// About the file.\nsyntax = \"proto3\";\npackage p;\nmessage M { bytes a = 1; }\n";
+
+    #[test]
+    fn what_was_written_is_up_to_date_until_the_protocol_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let proto = dir.path().join("p.proto");
+        fs::write(&proto, PROTO).unwrap();
+        let missing = check(dir.path()).unwrap_err().to_string();
+        assert_eq!(missing, "stale: src/proto/p.rs: run `just proto` and commit the result");
+        write(dir.path()).unwrap();
+        check(dir.path()).unwrap();
+        let rust = fs::read_to_string(dir.path().join("p.rs")).unwrap();
+        assert!(rust.starts_with("//! About the file.\n//!\n//! Generated from `p.proto`"), "{rust}");
+        fs::write(&proto, PROTO.replace("a = 1", "a = 2")).unwrap();
+        assert!(check(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_protocol_that_does_not_compile_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("p.proto"), "message {").unwrap();
+        assert!(write(dir.path()).is_err());
+    }
+}

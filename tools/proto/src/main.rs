@@ -40,3 +40,13 @@ fn run() -> Result<()> {
 fn proto_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/proto")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rust_in_the_tree_is_up_to_date() {
+        generate::check(&proto_dir()).unwrap();
+    }
+}
