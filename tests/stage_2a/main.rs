@@ -7,3 +7,4 @@
 
 mod aa;
 mod ab;
+mod ac;
