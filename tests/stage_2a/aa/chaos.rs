@@ -1,6 +1,6 @@
 //! Elections under random trouble: safety at every step, then a leader once the trouble ends.
 
-use raftkv_testkit::raft_net::{Chaos, Fault, Setup};
+use raftkv_testkit::raft_net::{Chaos, Setup};
 use raftkv_testkit::{Rng, lab};
 use rstest::rstest;
 
@@ -17,7 +17,6 @@ fn elections_are_safe_in_trouble_and_succeed_after_it(#[case] nodes: u64) {
         let mut rng = Rng::new(seed);
         let mut net = Setup::of(&lab, nodes).start();
         net.chaos(&mut rng, 2000, Chaos::new(false));
-        net.assert_struck(&[Fault::Loss, Fault::Duplicate, Fault::Disorder, Fault::Crash, Fault::SlowDisk]);
         net.calm();
         net.run_until(
             600,

@@ -31,43 +31,66 @@ impl Chaos {
     /// A bit of everything. Proposals only where the stage under test replicates.
     pub fn new(with_proposals: bool) -> Chaos {
         let propose = if with_proposals { 6 } else { 0 };
-        Chaos { tick: 30, propose, lose: 3, duplicate: 3, cut: 1, crash: 1, slow_disk: 1 }
+        Chaos { tick: 25, propose, lose: 3, duplicate: 3, cut: 2, crash: 2, slow_disk: 3 }
+    }
+
+    /// What must have struck before the trouble is over. Where there is one node, there are no messages.
+    fn kinds(&self, nodes: usize) -> Vec<Fault> {
+        let on_the_wire = [
+            (self.lose, Fault::Loss),
+            (self.duplicate, Fault::Duplicate),
+            (100, Fault::Disorder),
+            (self.cut, Fault::Cut),
+        ];
+        let on_a_node = [(self.crash, Fault::Crash), (self.slow_disk, Fault::SlowDisk)];
+        let wire = on_the_wire.into_iter().filter(|_| nodes > 1);
+        wire.chain(on_a_node).filter(|(share, _)| *share > 0).map(|(_, fault)| fault).collect()
     }
 }
 
 impl<D: Driver> Net<D> {
-    /// So many random steps. The invariants watch each of them.
+    /// So many random steps, and more until each kind of trouble has struck at least once. The invariants
+    /// watch each step.
+    #[track_caller]
     pub fn chaos(&mut self, rng: &mut Rng, steps: u64, chaos: Chaos) {
-        for step in 0..steps {
-            let up = self.up();
-            let draw = rng.below(100);
-            let mut bound = 0;
-            let mut falls_to = |share: u64| {
-                bound += share;
-                draw < bound
-            };
-            if falls_to(chaos.tick) && !up.is_empty() {
-                self.tick(rng.pick(&up));
-            } else if falls_to(chaos.propose) && !up.is_empty() {
-                let id = rng.pick(&up);
-                // A node without a leader refuses; that is its right.
-                let _ = self.try_propose(id, &format!("c{step}"));
-            } else if falls_to(chaos.lose) {
-                self.lose_some(rng);
-            } else if falls_to(chaos.duplicate) {
-                self.duplicate_some(rng);
-            } else if falls_to(chaos.cut) {
-                self.cut_some(rng);
-            } else if falls_to(chaos.crash) {
-                self.crash_or_restart(rng);
-            } else if falls_to(chaos.slow_disk) && !up.is_empty() {
-                let id = rng.pick(&up);
-                if self.node(id).disk_held { self.release_disk(id) } else { self.hold_disk(id) }
-            } else if !self.wire.is_empty() {
-                // Mostly in order: a network that shuffles everything elects nobody.
-                let reach = if rng.percent(20) { self.wire.len() } else { 1 };
-                self.deliver_nth(rng.below(reach as u64) as usize);
+        let kinds = chaos.kinds(self.world.nodes.len());
+        for step in 0..20 * steps {
+            if step >= steps && kinds.iter().all(|fault| self.struck(*fault) > 0) {
+                return;
             }
+            self.chaotic_step(rng, step, chaos);
+        }
+        self.assert_struck(&kinds);
+    }
+
+    fn chaotic_step(&mut self, rng: &mut Rng, step: u64, chaos: Chaos) {
+        let up = self.up();
+        let draw = rng.below(100);
+        let mut bound = 0;
+        let mut falls_to = |share: u64| {
+            bound += share;
+            draw < bound
+        };
+        if falls_to(chaos.tick) && !up.is_empty() {
+            self.tick(rng.pick(&up));
+        } else if falls_to(chaos.propose) && !up.is_empty() {
+            let id = rng.pick(&up);
+            // A node without a leader refuses; that is its right.
+            let _ = self.try_propose(id, &format!("c{step}"));
+        } else if falls_to(chaos.lose) {
+            self.lose_some(rng);
+        } else if falls_to(chaos.duplicate) {
+            self.duplicate_some(rng);
+        } else if falls_to(chaos.cut) {
+            self.cut_some(rng);
+        } else if falls_to(chaos.crash) {
+            self.crash_or_restart(rng);
+        } else if falls_to(chaos.slow_disk) && !up.is_empty() {
+            self.slow_disk_or_release(rng);
+        } else if !self.wire.is_empty() {
+            // Mostly in order: a network that shuffles everything elects nobody.
+            let reach = if rng.percent(20) { self.wire.len() } else { 1 };
+            self.deliver_nth(rng.below(reach as u64) as usize);
         }
     }
 
@@ -105,25 +128,35 @@ impl<D: Driver> Net<D> {
         }
     }
 
+    /// Every cut is followed by its end: a group that stays in pieces does nothing worth watching.
     fn cut_some(&mut self, rng: &mut Rng) {
-        let nodes: Vec<PeerId> = self.world.nodes.keys().copied().collect();
-        let (a, b) = (rng.pick(&nodes), rng.pick(&nodes));
-        match rng.below(5) {
-            0 if a != b => self.cut_one_way(a, b),
-            1 => self.isolate(a),
-            2 => self.partition(&nodes[..nodes.len() / 2]),
-            _ => self.heal(),
+        if self.faults.is_cut() {
+            return self.heal_links();
+        }
+        let mut nodes: Vec<PeerId> = self.world.nodes.keys().copied().collect();
+        rng.shuffle(&mut nodes);
+        match rng.below(3) {
+            0 if nodes.len() > 1 => self.cut_one_way(nodes[0], nodes[1]),
+            1 => self.isolate(nodes[0]),
+            _ => self.partition(&nodes[..nodes.len() / 2]),
         }
     }
 
-    /// At most a minority is down at a time, or nothing would ever happen.
+    /// A disk that is slow catches up before another one gets slow.
+    fn slow_disk_or_release(&mut self, rng: &mut Rng) {
+        let up = self.up();
+        match up.iter().find(|id| self.world.nodes[id].disk_held) {
+            Some(&slow) => self.release_disk(slow),
+            None => self.hold_disk(rng.pick(&up)),
+        }
+    }
+
+    /// At most a minority is down at a time (or the only node), or nothing would ever happen.
     fn crash_or_restart(&mut self, rng: &mut Rng) {
-        let nodes: Vec<PeerId> = self.world.nodes.keys().copied().collect();
-        let down: Vec<PeerId> = nodes.iter().copied().filter(|id| !self.world.nodes[id].up).collect();
-        if down.len() >= nodes.len() - self.world.majority() || (!down.is_empty() && rng.percent(50)) {
-            if let Some(&id) = down.first() {
-                self.restart(id);
-            }
+        let down: Vec<PeerId> = self.world.nodes.values().filter(|n| !n.up).map(|n| n.id).collect();
+        let limit = (self.world.nodes.len() - self.world.majority()).max(1);
+        if !down.is_empty() && (down.len() >= limit || rng.percent(50)) {
+            self.restart(rng.pick(&down));
         } else {
             self.crash(rng.pick(&self.up()));
         }

@@ -152,10 +152,6 @@ impl Driver for Readied {
             return None;
         }
         let mut ready = self.node.ready();
-        assert!(
-            ready != Ready::default(),
-            "has_ready() says that there is something to do, and the Ready is empty"
-        );
         self.out = true;
         Some(Work {
             hard_state: ready.hard_state,

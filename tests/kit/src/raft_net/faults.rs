@@ -56,6 +56,10 @@ impl Faults {
         })
     }
 
+    pub(super) fn is_cut(&self) -> bool {
+        !self.cut.is_empty()
+    }
+
     /// Why this message is lost at once, if it is.
     pub(super) fn lose(&mut self, m: &Message) -> Option<&'static str> {
         if let Some(why) = self.cut_off(m) {
@@ -111,10 +115,15 @@ impl<D: Driver> Net<D> {
     /// All links work again, and nothing is lost or held back any more. What was held stays held: see
     /// [`Net::release`].
     pub fn heal(&mut self) {
-        self.command("heal".to_string());
-        self.faults.cut.clear();
+        self.heal_links();
         self.faults.losing.clear();
         self.faults.holding.clear();
+    }
+
+    /// All links work again; what the script loses or holds back, it still does.
+    pub fn heal_links(&mut self) {
+        self.command("heal".to_string());
+        self.faults.cut.clear();
     }
 
     /// From now on messages of this kind get lost when they are sent.

@@ -24,10 +24,27 @@ pub struct LogMatching {
     entries: BTreeMap<(Index, Term), Copy>,
 }
 
+impl LogMatching {
+    /// Entries that were nowhere but in the memory of a node that has crashed never were: a group of one may
+    /// lose its unsaved term with them, and then use it again.
+    fn forget_the_lost(&mut self, world: &World, id: PeerId) {
+        let is_elsewhere = |index: Index, term: Term| {
+            let logs = world.nodes.values().map(|n| &n.seen);
+            logs.filter_map(|seen| seen.entry(index)).any(|e| e.term == term)
+        };
+        self.entries.retain(|&(index, term), copy| copy.on != id || is_elsewhere(index, term));
+    }
+}
+
 impl Invariant for LogMatching {
     fn rule(&self) -> &'static str {
         "Log Matching: two logs that have an entry of the same index and term have the same entries up to it \
          (section 5.3)"
+    }
+
+    fn on_start(&mut self, world: &World, id: PeerId) -> Verdict {
+        self.forget_the_lost(world, id);
+        Ok(())
     }
 
     fn after_step(&mut self, world: &World, id: PeerId) -> Verdict {
