@@ -128,6 +128,15 @@ fn false_acknowledgements_commit_nothing() {
     ack(&mut net, 4, 2);
     ack(&mut net, 5, 2);
     assert_eq!(net.commit(1), 2, "1, 2, 4 and 5 hold x");
+
+    // Another leadership; late answers to the first one arrive.
+    net.hand(heartbeat(5, 1).term(2));
+    net.elect_by_puppets(1);
+    net.propose(1, "y");
+    for puppet in [2, 3, 4, 5] {
+        net.hand(append_reply(puppet, 1).term(1).accepted(4));
+    }
+    assert_eq!(net.commit(1), 2, "answers of term 1 say nothing about the entries of term 3 (section 5.1)");
 }
 
 /// Section 5.3: the leader tells how far it has committed; the followers must not have to wait for the next

@@ -195,6 +195,33 @@ fn what_comes_between_ready_and_advance_is_not_lost() {
     assert!(beats.count() >= 2, "the heartbeats of the tick in between are to be sent");
 }
 
+/// A vote that is given, and a leader who is heard, while the owner still works on something else: they must
+/// be in the next `Ready`, for the owner has not seen them.
+#[test]
+fn a_vote_between_ready_and_advance_is_saved() {
+    let lab = lab!();
+    let mut node = new_node(&lab, &[1, 2, 3]);
+    node.campaign();
+    let first = take(&mut node, "the peer stands for election");
+    hand(&mut node, vote_request(2, 1).term(5));
+    finish(&mut node, first);
+    let second = take(&mut node, "the peer has voted for 2 in term 5 meanwhile");
+    assert_eq!(
+        second.hard_state,
+        Some(HardState { term: 5, vote: 2, commit: 0 }),
+        "what the owner has saved is term 1: term 5 and the vote in it are still to be saved (figure 2)"
+    );
+    assert_eq!(
+        second.soft_state,
+        Some(SoftState { leader_id: 0, role: Role::Follower }),
+        "the owner was told of a candidate: that it has become a follower is news"
+    );
+    hand(&mut node, heartbeat(2, 1).term(5));
+    finish(&mut node, second);
+    let told: Vec<_> = work_off(&mut node).iter().filter_map(|r| r.soft_state).collect();
+    assert_eq!(told, [SoftState { leader_id: 2, role: Role::Follower }], "2 leads term 5: that is news, too");
+}
+
 /// Without anything to do, `ready` asks for nothing.
 #[test]
 fn an_idle_peer_asks_for_nothing() {

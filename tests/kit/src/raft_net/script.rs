@@ -409,7 +409,7 @@ impl<D: Driver> Net<D> {
     /// What a failing test prints: every node, and what happened last.
     pub fn report(&self) -> String {
         format!(
-            "nodes (4@2 is the entry at index 4 of term 2):\n{}\nwhat happened last:\n{}",
+            "nodes (4@2 is the entry at index 4 of term 2):\n{}\nwhat happened last (without heartbeats that changed nothing):\n{}",
             self.status(),
             self.trace.text()
         )

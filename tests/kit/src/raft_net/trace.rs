@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 
 use raftkv::ids::{Index, PeerId};
-use raftkv::proto::eraftpb::Message;
+use raftkv::proto::eraftpb::{Message, MessageType};
 
 use super::letter::{log_text, message_text};
 use super::node::{Node, Seen};
@@ -64,13 +64,18 @@ impl Trace {
         self.keep_all = true;
     }
 
-    /// Notes one event. Ticks in which nothing happens become one line.
+    /// Notes one event. Ticks in which nothing happens become one line; heartbeats that change nothing are
+    /// left out, unless all is kept.
     pub fn note(&mut self, event: Event) {
         if let (Event::Tick(who, more), Some(Event::Tick(same, times))) = (&event, self.events.back_mut())
             && who == same
         {
             *times += more;
             return;
+        }
+        if !self.keep_all && self.events.back().is_some_and(is_dull) && !is_effect(&event) {
+            self.events.pop_back();
+            return self.note(event);
         }
         if !self.keep_all && self.events.len() == REMEMBERED {
             self.events.pop_front();
@@ -89,6 +94,16 @@ impl Trace {
         }
         text
     }
+}
+
+/// A heartbeat or its answer: of interest only if something comes of it.
+fn is_dull(event: &Event) -> bool {
+    let Event::Delivered(m) = event else { return false };
+    matches!(m.msg_type(), MessageType::MsgHeartbeat | MessageType::MsgHeartbeatResponse)
+}
+
+fn is_effect(event: &Event) -> bool {
+    matches!(event, Event::Changed(..) | Event::Refused(..))
 }
 
 /// What a reader of a transcript wants to hear about a step, or `None` if nothing showed.
