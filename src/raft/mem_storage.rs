@@ -72,7 +72,7 @@ impl MemLogStorage {
 
 impl LogStorage for MemLogStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
-        Ok((self.hard_state.clone(), self.conf_state.clone()))
+        Ok((self.hard_state, self.conf_state.clone()))
     }
 
     fn entries(&self, low: Index, high: Index) -> Result<Vec<Entry>, StorageError> {
