@@ -18,7 +18,7 @@ pub fn write(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compares the Rust in the tree with what [`write`] would write.
+/// Compares the Rust in the tree with what [`write()`] would write.
 pub fn check(dir: &Path) -> Result<()> {
     let files = generate(dir)?;
     let stale: Vec<_> = files
