@@ -2,7 +2,7 @@
 
 use crate::Repo;
 
-/// Longer than this, a file has more than one topic.
+/// See [`file_length`].
 const MAX_LINES: usize = 500;
 
 /// What the synchronous core never names. Clippy's list (clippy.toml) covers calls and types; whole modules
@@ -58,7 +58,7 @@ pub fn module_docs(repo: &Repo) -> Vec<String> {
         .collect()
 }
 
-/// No file grows past [`MAX_LINES`].
+/// No file grows past 500 lines: longer than this, it has more than one topic.
 pub fn file_length(repo: &Repo) -> Vec<String> {
     repo.files("", ".rs")
         .filter(|(path, _)| !is_generated(path))
