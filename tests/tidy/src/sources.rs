@@ -106,6 +106,23 @@ pub fn core_purity(repo: &Repo) -> Vec<String> {
     findings
 }
 
+/// Raft can be read, tested and measured without a store around it: it uses the protocol and the ids.
+pub fn raft_stands_alone(repo: &Repo) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (path, text) in repo.files("src/raft/", ".rs") {
+        for (number, line) in code_lines(text) {
+            let elsewhere =
+                |name: &str| !["ids::", "proto::", "raft::"].iter().any(|known| name.starts_with(known));
+            if line.split("crate::").skip(1).any(elsewhere) {
+                findings.push(format!(
+                    "{path}:{number}: `{line}`: Raft knows `ids` and `proto`, nothing else of ours"
+                ));
+            }
+        }
+    }
+    findings
+}
+
 /// What is banned everywhere.
 pub fn banned(repo: &Repo) -> Vec<String> {
     let mut findings = Vec::new();
@@ -200,8 +217,17 @@ mod tests {
     #[test]
     fn the_repository_keeps_the_rules_for_sources() {
         let repo = Repo::here();
-        let rules =
-            [module_docs, file_length, features, core_purity, banned, sleeps, orphans, clippy_configs];
+        let rules = [
+            module_docs,
+            file_length,
+            features,
+            core_purity,
+            raft_stands_alone,
+            banned,
+            sleeps,
+            orphans,
+            clippy_configs,
+        ];
         assert_clean(&rules.iter().flat_map(|rule| rule(&repo)).collect::<Vec<_>>());
     }
 
@@ -237,6 +263,18 @@ mod tests {
         assert!(fires(core_purity, "src/raft/a.rs", "#![expect(clippy::disallowed_types)]\n"));
         assert!(!fires(core_purity, "src/raft/a.rs", "// An Instant would make it depend on the clock.\n"));
         assert!(!fires(core_purity, "src/server/a.rs", "use std::thread;\n"));
+    }
+
+    #[test]
+    fn raft_reaching_for_the_store_is_found() {
+        assert!(fires(raft_stands_alone, "src/raft/a.rs", "use crate::engine::Engine;\n"));
+        assert!(fires(raft_stands_alone, "src/raft/a.rs", "use crate::raftstore::Peer;\n"));
+        assert!(!fires(
+            raft_stands_alone,
+            "src/raft/a.rs",
+            "use crate::ids::Term;\nuse crate::proto::eraftpb::Entry;\n"
+        ));
+        assert!(!fires(raft_stands_alone, "src/engine/a.rs", "use crate::error::Error;\n"));
     }
 
     #[test]
