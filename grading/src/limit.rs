@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
@@ -31,12 +31,19 @@ pub struct Limits {
     pub file_mb: Option<u64>,
 }
 
+/// The grader's own program. On Linux by a name that holds even if the file is replaced by a newer build
+/// while this one runs.
+fn own_path() -> Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().map_err(|e| Error::infra(format!("the grader's own path: {e}")))
+}
+
 impl Limits {
     /// A command that runs `program` under these limits.
     pub fn command(&self, program: &Path) -> Result<Command> {
-        let wrapper =
-            std::env::current_exe().map_err(|e| Error::infra(format!("the grader's own path: {e}")))?;
-        let mut command = Command::new(wrapper);
+        let mut command = Command::new(own_path()?);
         command.arg(SUBCOMMAND);
         for (option, value) in
             [("--cpu", self.cpu), ("--memory-mb", self.memory_mb), ("--file-mb", self.file_mb)]

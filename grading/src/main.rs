@@ -93,6 +93,9 @@ struct MutantArgs {
     /// The seed of the choice.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Run the whole suite over each mutant, to count the tests that notice.
+    #[arg(long)]
+    all_tests: bool,
 }
 
 #[derive(clap::Args)]
@@ -140,8 +143,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Grade(args) => run_grade(&kit, args),
         Command::Mutants(args) => {
-            let MutantArgs { stages, jobs, sample, seed } = args;
-            let verdicts = mutants::run(&kit, &mutants::Options { stages, jobs, sample, seed })?;
+            let MutantArgs { stages, jobs, sample, seed, all_tests } = args;
+            let verdicts = mutants::run(&kit, &mutants::Options { stages, jobs, sample, seed, all_tests })?;
             print!("{}", mutants::render(&verdicts));
             Ok(ExitCode::from(u8::from(!mutants::all_killed(&verdicts))))
         }

@@ -13,7 +13,7 @@ use crate::labs::{Labs, Stage, toml_error};
 use crate::text;
 use crate::tree::{self, Tree};
 
-pub use run::{Fate, Options, Verdict, all_killed, render, run};
+pub use run::{Fate, Noticed, Options, Verdict, all_killed, render, run};
 
 /// Where mutants lie in a kit.
 pub const FOLDER: &str = "grading/mutants";

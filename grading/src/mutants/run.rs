@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{Kill, Mutant, is_wanted, read_all, sample};
-use crate::cargo::Workshop;
 use crate::error::{Error, Result};
 use crate::grade::{bar, needs};
 use crate::kit::Kit;
@@ -33,6 +32,8 @@ pub struct Options {
     pub seed: u64,
     /// How many are built and run at the same time.
     pub jobs: usize,
+    /// Run the whole suite over each mutant, to see every test that notices.
+    pub all_tests: bool,
 }
 
 /// What became of a mutant.
@@ -50,6 +51,32 @@ pub enum Fate {
     OnlyTimeout,
 }
 
+/// What the tests say of a mutant.
+#[derive(Debug, Clone)]
+pub struct Noticed {
+    /// What became of it.
+    pub fate: Fate,
+    /// The tests that failed, the expected ones first.
+    pub failed: Vec<String>,
+    /// Where in `src/` the first of them panicked, if it did: the rule is not broken by an assertion then.
+    pub panic: Option<String>,
+}
+
+impl Default for Noticed {
+    fn default() -> Noticed {
+        Noticed { fate: Fate::Survived, failed: Vec::new(), panic: None }
+    }
+}
+
+/// What all mutants of a run share.
+struct Trial<'a> {
+    /// The tree without a mutant.
+    tree: &'a Tree,
+    /// How long each stage's suite takes over it.
+    baseline: BTreeMap<String, Duration>,
+    all_tests: bool,
+}
+
 /// The result of one mutant.
 #[derive(Debug, Clone)]
 pub struct Verdict {
@@ -58,11 +85,7 @@ pub struct Verdict {
     /// Its stage.
     pub stage: String,
     /// What became of it.
-    pub fate: Fate,
-    /// The tests that failed, the expected ones first.
-    pub failed: Vec<String>,
-    /// Where in `src/` the first of them panicked, if it did: the rule is not broken by an assertion then.
-    pub panic: Option<String>,
+    pub noticed: Noticed,
     /// Building and running.
     pub took: Duration,
 }
@@ -84,6 +107,7 @@ pub fn run(kit: &Kit, options: &Options) -> Result<Vec<Verdict>> {
     }
     let first = Scratch::open(kit, 0)?;
     let baseline = baseline(kit, &first, &tree, &mutants)?;
+    let trial = Trial { tree: &tree, baseline, all_tests: options.all_tests };
     let mut scratches = vec![first];
     for at in 1..options.jobs.clamp(1, mutants.len()) {
         scratches.push(Scratch::open(kit, at)?);
@@ -93,13 +117,12 @@ pub fn run(kit: &Kit, options: &Options) -> Result<Vec<Verdict>> {
     let (tx, rx) = mpsc::channel();
     thread::scope(|scope| {
         for scratch in &scratches {
-            let (tx, next, bar, mutants, tree, baseline) =
-                (tx.clone(), &next, &bar, &mutants, &tree, &baseline);
+            let (tx, next, bar, mutants, trial) = (tx.clone(), &next, &bar, &mutants, &trial);
             scope.spawn(move || {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(mutant) = mutants.get(at) else { break };
-                    let result = try_one(kit, scratch, tree, mutant, baseline);
+                    let result = try_one(kit, scratch, mutant, trial);
                     bar.inc(1);
                     let failed = result.is_err();
                     let _ = tx.send((at, result));
@@ -137,7 +160,8 @@ fn baseline(
             let why = build.errors.first().map_or("", String::as_str);
             return Err(Error::input(format!("{} does not compile: {}", stage.target, text::one_line(why))));
         };
-        let ended = run_suite(program, scratch, &[&stage.filter], Duration::from_secs(kit.labs.build_limit))?;
+        let ended =
+            run_suite(program, scratch, stage, &[&stage.filter], Duration::from_secs(kit.labs.build_limit))?;
         if !ended.status.success() {
             let failed = failed_tests(&ended.stdout).join(", ");
             return Err(Error::input(format!("stage {} fails without a mutant: {failed}", stage.id)));
@@ -147,78 +171,76 @@ fn baseline(
     Ok(out)
 }
 
-fn try_one(
-    kit: &Kit,
-    scratch: &Scratch,
-    tree: &Tree,
-    mutant: &Mutant,
-    baseline: &BTreeMap<String, Duration>,
-) -> Result<Verdict> {
+fn try_one(kit: &Kit, scratch: &Scratch, mutant: &Mutant, trial: &Trial<'_>) -> Result<Verdict> {
     let start = Instant::now();
     let stage = mutant.stage(&kit.labs)?;
-    let workshop: Workshop = scratch.lay_out(&mutant.apply(tree)?, kit.labs.build_limit)?;
+    let workshop = scratch.lay_out(&mutant.apply(trial.tree)?, kit.labs.build_limit)?;
     let (features, targets) = needs(&[stage]);
     let build = workshop.build(&features, &targets);
     scratch.built()?;
     let build = build?;
-    let mut panic = None;
-    let (fate, failed) = match build.programs.get(&stage.target) {
+    let noticed = match build.programs.get(&stage.target) {
         None => {
             let why = build.errors.first().and_then(|e| e.lines().next()).unwrap_or_default();
-            (Fate::DoesNotCompile(text::one_line(why)), Vec::new())
+            Noticed { fate: Fate::DoesNotCompile(text::one_line(why)), ..Noticed::default() }
         }
-        Some(program) => {
-            let usual = baseline.get(&stage.id).copied().unwrap_or_default();
-            let (fate, failed, stdout) = judge(mutant, stage, program, scratch, usual * 4)?;
-            panic = failed.first().and_then(|test| panic_in_src(&stdout, test));
-            (fate, failed)
-        }
+        Some(program) => judge(mutant, stage, program, scratch, trial)?,
     };
-    Ok(Verdict { id: mutant.id.clone(), stage: stage.id.clone(), fate, failed, panic, took: start.elapsed() })
+    Ok(Verdict { id: mutant.id.clone(), stage: stage.id.clone(), noticed, took: start.elapsed() })
 }
 
-/// Runs the stage's suite over a mutant. If the suite does not come to its end (a test hangs, or aborts the
-/// process), the expected tests that were not reached get a run of their own.
+/// Runs the expected tests over a mutant, each in a process of its own. The whole suite runs only where they
+/// do not all fail, or `all_tests` asks for it: a mutant's other tests may loop until their time is over.
 fn judge(
     mutant: &Mutant,
     stage: &Stage,
     program: &Path,
     scratch: &Scratch,
-    usual: Duration,
-) -> Result<(Fate, Vec<String>, String)> {
+    trial: &Trial<'_>,
+) -> Result<Noticed> {
     let grace = Duration::from_secs(stage.time_limit);
-    let ended = run_suite(program, scratch, &[&stage.filter], usual + grace)?;
-    if ended.status.success() {
-        return Ok((Fate::Survived, Vec::new(), ended.stdout));
-    }
-    let mut failed = failed_tests(&ended.stdout);
+    let mut noticed = Noticed::default();
+    let mut missed = Vec::new();
     let mut stuck = false;
-    if !ended.stdout.lines().any(|line| line.starts_with("test result: ")) {
-        for test in
-            mutant.expected.tests().iter().filter(|test| !failed.contains(test)).cloned().collect::<Vec<_>>()
-        {
-            let alone = run_suite(program, scratch, &["--exact", &test], grace)?;
-            match alone.timed_out || alone.signal() == Some(Signal::SIGXCPU) {
-                true => stuck = true,
-                false if !alone.status.success() => failed.push(test),
-                false => {}
-            }
+    for test in mutant.expected.tests() {
+        let ended = run_suite(program, scratch, stage, &["--exact", test], grace)?;
+        if ended.timed_out || ended.signal() == Some(Signal::SIGXCPU) {
+            stuck = true;
+        } else if ended.status.success() {
+            missed.push(test.clone());
+        } else {
+            noticed.panic = noticed.panic.or_else(|| panic_in_src(&ended.stdout, test));
+            noticed.failed.push(test.clone());
         }
     }
-    let expected = mutant.expected.tests();
-    let missed: Vec<String> = expected.iter().filter(|test| !failed.contains(test)).cloned().collect();
-    failed.sort_by_key(|test| !expected.contains(test));
-    let fate = match missed.is_empty() {
-        true => Fate::Killed,
-        false if stuck && mutant.kill == Kill::Timeout => Fate::Killed,
-        false if stuck => Fate::OnlyTimeout,
-        false => Fate::NotExpected(missed),
+    noticed.fate = match (stuck, missed.is_empty()) {
+        (true, _) if mutant.kill == Kill::Timeout => Fate::Killed,
+        (true, _) => Fate::OnlyTimeout,
+        (false, true) => Fate::Killed,
+        (false, false) => Fate::NotExpected(missed),
     };
-    Ok((fate, failed, ended.stdout))
+    if trial.all_tests || matches!(noticed.fate, Fate::NotExpected(_)) {
+        let usual = trial.baseline.get(&stage.id).copied().unwrap_or_default();
+        let ended = run_suite(program, scratch, stage, &[&stage.filter], usual * 4 + grace)?;
+        let others = failed_tests(&ended.stdout).into_iter();
+        let others: Vec<String> = others.filter(|test| !noticed.failed.contains(test)).collect();
+        noticed.failed.extend(others);
+        if noticed.failed.is_empty() && ended.status.success() {
+            noticed.fate = Fate::Survived;
+        }
+    }
+    Ok(noticed)
 }
 
-fn run_suite(program: &Path, scratch: &Scratch, args: &[&str], wall: Duration) -> Result<Ended> {
-    let limits = Limits { cpu: Some(wall.as_secs() + 1), memory_mb: Some(4096), file_mb: Some(64) };
+fn run_suite(
+    program: &Path,
+    scratch: &Scratch,
+    stage: &Stage,
+    args: &[&str],
+    wall: Duration,
+) -> Result<Ended> {
+    let limits =
+        Limits { cpu: Some(wall.as_secs() + 1), memory_mb: Some(stage.memory_limit), file_mb: Some(64) };
     let folder = scratch.run_dir()?;
     let mut command = limits.command(program)?;
     command
@@ -249,7 +271,7 @@ pub fn render(verdicts: &[Verdict]) -> String {
     let width = verdicts.iter().map(|v| v.id.len()).max().unwrap_or(0).max(6);
     let _ = writeln!(out, "{:<width$}  {:<5}  {:>6}  killed by", "mutant", "stage", "time");
     for v in verdicts {
-        let mut by = match (&v.fate, v.failed.as_slice()) {
+        let mut by = match (&v.noticed.fate, v.noticed.failed.as_slice()) {
             (Fate::Killed, []) => "a test that does not end".to_string(),
             (Fate::Killed, [first]) => first.clone(),
             (Fate::Killed, [first, more @ ..]) => format!("{first} (+{})", more.len()),
@@ -258,34 +280,35 @@ pub fn render(verdicts: &[Verdict]) -> String {
             (Fate::NotExpected(_), _) => "OTHER TESTS".to_string(),
             (Fate::OnlyTimeout, _) => "TIMEOUT".to_string(),
         };
-        if let Some(place) = &v.panic {
+        if let Some(place) = &v.noticed.panic {
             by.push_str(&format!(", a panic in {place}"));
         }
         let _ = writeln!(out, "{:<width$}  {:<5}  {:>4.1} s  {by}", v.id, v.stage, v.took.as_secs_f64());
     }
     for v in verdicts {
-        let _ = match &v.fate {
+        let failed = v.noticed.failed.join(", ");
+        let _ = match &v.noticed.fate {
             Fate::Killed => Ok(()),
             Fate::Survived => writeln!(out, "\n{}: no test of stage {} notices", v.id, v.stage),
             Fate::DoesNotCompile(why) => writeln!(out, "\n{}: {why}", v.id),
             Fate::NotExpected(missed) => {
-                writeln!(out, "\n{}: passes {}; fails {}", v.id, missed.join(", "), v.failed.join(", "))
+                writeln!(out, "\n{}: passes {}; fails {failed}", v.id, missed.join(", "))
             }
             Fate::OnlyTimeout => writeln!(
                 out,
-                "\n{}: the expected test does not end, where an assertion should name the broken rule",
+                "\n{}: an expected test does not end, where an assertion should name the broken rule",
                 v.id
             ),
         };
     }
-    let killed = verdicts.iter().filter(|v| v.fate == Fate::Killed).count();
+    let killed = verdicts.iter().filter(|v| v.noticed.fate == Fate::Killed).count();
     let _ = writeln!(out, "\n{killed} of {} mutants killed", verdicts.len());
     out
 }
 
 /// Whether all is as it should be.
 pub fn all_killed(verdicts: &[Verdict]) -> bool {
-    verdicts.iter().all(|v| v.fate == Fate::Killed)
+    verdicts.iter().all(|v| v.noticed.fate == Fate::Killed)
 }
 
 #[cfg(test)]
