@@ -4,7 +4,7 @@
 use pretty_assertions::assert_eq as assert_same;
 use raftkv::proto::eraftpb::{Message, MessageType};
 use raftkv_testkit::lab;
-use raftkv_testkit::raft_net::letter::append;
+use raftkv_testkit::raft_net::letter::{append, entry_text};
 use raftkv_testkit::raft_net::{Fault, Setup};
 use rstest::rstest;
 
@@ -94,19 +94,29 @@ fn a_write_that_was_overtaken_promises_nothing() {
     net.hand(append(2, 1).term(1));
     net.hold_disk(1);
     net.hand(append(2, 1).term(1).entries(&[1, 1, 1]));
-    net.hand(append(3, 1).term(2).after(1, 1).entries(&[2]));
+    net.hand(append(3, 1).term(2).after(1, 1).entries(&[2, 2]));
     net.all_mail();
     net.write_oldest(1);
+    let unwritten: Vec<String> = net.raft(1).log().unstable_entries().iter().map(entry_text).collect();
+    assert!(
+        unwritten.ends_with(&["2@2".to_string(), "3@2".to_string()]),
+        "the disk has completed the write of 1@1 2@1 3@1, and on_persisted(3, 1) has said so; but 2 and 3 are of \
+         term 2 now, so they still count as unwritten. Unwritten entries: {unwritten:?}"
+    );
     assert_eq!(
         accepted(&net.mail(3)),
         None,
-        "the disk has completed the write of 1@1 2@1 3@1. 3 is waiting for 2@2, which is not written yet"
+        "leader 3 is waiting for 2@2 and 3@2, which are not written yet"
     );
     net.release_disk(1);
-    assert_eq!(accepted(&net.mail(3)), Some(2), "now 2@2 is on disk, and the new leader may hear of it");
+    assert_eq!(
+        accepted(&net.mail(3)),
+        Some(3),
+        "now 2@2 and 3@2 are on disk, and the new leader may hear of it"
+    );
     net.crash(1);
     net.restart(1);
-    assert_same!(net.terms(1), [1, 2], "the disk has the new leader's log");
+    assert_same!(net.terms(1), [1, 2, 2], "the disk has the new leader's log");
 }
 
 /// An entry that a majority has in memory, but only a minority on disk, is not committed.

@@ -1,10 +1,11 @@
 //! Logs across changes of leadership (sections 5.3 and 5.4).
 
 use pretty_assertions::assert_eq as assert_same;
+use raftkv::proto::eraftpb::MessageType;
 use raftkv::raft::Role;
 use raftkv_testkit::lab;
-use raftkv_testkit::raft_net::letter::append;
-use raftkv_testkit::raft_net::{Fault, Setup};
+use raftkv_testkit::raft_net::letter::{append, heartbeat};
+use raftkv_testkit::raft_net::{Driver, Fault, Setup};
 use rstest::rstest;
 
 use super::{ack, puppets};
@@ -203,6 +204,26 @@ fn acknowledgements_of_an_earlier_leadership_count_nothing() {
     );
     ack(&mut net, 4, 4);
     assert_eq!(net.commit(1), 4, "1, 3 and 4 have entry 4@3: committed");
+}
+
+/// A leader that takes a command and is deposed before it could send anything sends no appends any more: it
+/// would speak as a leader of a term that it does not lead.
+#[test]
+fn a_leader_that_is_deposed_sends_no_more_appends() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    net.elect_by_puppets(1);
+    ack(&mut net, 2, 1);
+    net.all_mail();
+    net.at_once(1, |node| {
+        node.propose(bytes::Bytes::from("x"))?;
+        node.step(heartbeat(3, 1).term(2).into())
+    });
+    let late = net.all_mail().into_iter().find(|m| m.msg_type() == MessageType::MsgAppend && m.term == 2);
+    assert!(late.is_none(), "3 leads term 2: node 1 must not send appends in it, as it did with {late:?}");
+    let answer = net.ask(append(3, 1).term(2).after(1, 1).entries(&[2]));
+    assert!(!answer.reject, "it follows 3 now");
+    assert_same!(net.terms(1), [1, 2], "and its own command gives way");
 }
 
 /// A leader that comes back finds other entries in place of its own, on its disk too.

@@ -34,6 +34,7 @@ fn a_lost_append_is_sent_again(#[case] first: bool) {
         net.propose(1, "x");
     } else {
         net.elect(1);
+        net.lose_one(|m| is_append(m) && m.to == 2 && !m.entries.is_empty());
         net.lose_one(|m| is_append(m) && m.to == 3 && !m.entries.is_empty());
         net.propose(1, "x");
     }

@@ -57,8 +57,11 @@ fn votes_wait_for_the_disk() {
 fn acknowledgements_wait_for_the_disk() {
     let lab = lab!();
     let mut node = new_node(&lab, &[1, 2, 3]);
+    hand(&mut node, heartbeat(2, 1).term(1));
+    work_off(&mut node);
     hand(&mut node, append(2, 1).term(1).entries(&[1]));
     let ready = take(&mut node, "an entry has arrived");
+    assert_eq!(ready.hard_state, None, "term and vote are as they were");
     waits_for_the_disk(
         &ready,
         MessageType::MsgAppendResponse,

@@ -19,6 +19,8 @@ pub struct Chaos {
     pub lose: u64,
     /// A message is doubled.
     pub duplicate: u64,
+    /// A message is set aside, or one that was, arrives: long after what it belongs to is over.
+    pub delay: u64,
     /// A link or a node is cut off, or all cuts are healed.
     pub cut: u64,
     /// A node crashes, or one that is down starts again.
@@ -31,7 +33,7 @@ impl Chaos {
     /// A bit of everything. Proposals only where the stage under test replicates.
     pub fn new(with_proposals: bool) -> Chaos {
         let propose = if with_proposals { 6 } else { 0 };
-        Chaos { tick: 25, propose, lose: 3, duplicate: 3, cut: 2, crash: 2, slow_disk: 3 }
+        Chaos { tick: 25, propose, lose: 3, duplicate: 3, delay: 8, cut: 2, crash: 2, slow_disk: 3 }
     }
 
     /// What must have struck before the trouble is over. Where there is one node, there are no messages.
@@ -39,6 +41,7 @@ impl Chaos {
         let on_the_wire = [
             (self.lose, Fault::Loss),
             (self.duplicate, Fault::Duplicate),
+            (self.delay, Fault::Delay),
             (100, Fault::Disorder),
             (self.cut, Fault::Cut),
         ];
@@ -81,6 +84,8 @@ impl<D: Driver> Net<D> {
             self.lose_some(rng);
         } else if falls_to(chaos.duplicate) {
             self.duplicate_some(rng);
+        } else if falls_to(chaos.delay) {
+            self.delay_some(rng);
         } else if falls_to(chaos.cut) {
             self.cut_some(rng);
         } else if falls_to(chaos.crash) {
@@ -128,6 +133,19 @@ impl<D: Driver> Net<D> {
             let copy = self.wire[rng.below(self.wire.len() as u64) as usize].clone();
             self.faults.count(Fault::Duplicate);
             self.wire.push_back(copy);
+        }
+    }
+
+    fn delay_some(&mut self, rng: &mut Rng) {
+        if rng.percent(50) && !self.faults.held.is_empty() {
+            let n = rng.below(self.faults.held.len() as u64) as usize;
+            let m = self.faults.held.swap_remove(n);
+            self.wire.push_front(m);
+        } else if !self.wire.is_empty() {
+            let n = rng.below(self.wire.len() as u64) as usize;
+            let m = self.wire.remove(n).expect("n is below the length");
+            self.faults.count(Fault::Delay);
+            self.faults.held.push(m);
         }
     }
 

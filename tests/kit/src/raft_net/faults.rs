@@ -38,7 +38,7 @@ pub struct Faults {
     cut: BTreeSet<(PeerId, PeerId)>,
     losing: Vec<Choice>,
     holding: Vec<Choice>,
-    held: Vec<Message>,
+    pub(super) held: Vec<Message>,
     struck: BTreeMap<Fault, u64>,
 }
 

@@ -14,7 +14,7 @@ use super::node::Node;
 use super::trace::Event;
 
 /// So many messages in one delivery are a storm. The largest honest test needs a few hundred.
-const STORM: usize = 10_000;
+const STORM: usize = 3_000;
 
 /// Time and delivery.
 impl<D: Driver> Net<D> {
@@ -282,6 +282,13 @@ impl<D: Driver> Net<D> {
             self.trace.note(Event::Refused(id, e.to_string()));
         }
         result
+    }
+
+    /// Several steps of one node before it gets to write or send anything.
+    #[track_caller]
+    pub fn at_once(&mut self, id: PeerId, steps: impl FnOnce(&mut D) -> Result<(), RaftError>) {
+        self.command(format!("several steps of {id} at once"));
+        self.act(id, steps).expect("none of the steps is an error");
     }
 
     /// Many proposals at once, before the node gets to do anything else.
