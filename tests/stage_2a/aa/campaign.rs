@@ -25,9 +25,9 @@ fn a_candidate_asks_everybody_and_names_its_last_entry(#[case] log: &[Term], #[c
     net.campaign(1);
     for to in others(5) {
         let requests: Vec<Message> = net.mail(to);
-        let expected: Message = vote_request(1, to).term(term).last(last.0, last.1).into();
+        let names_it = |m: &Message| (m.term, m.index, m.log_term) == (term, last.0, last.1);
         assert!(
-            requests.contains(&expected),
+            requests.iter().any(|m| m.msg_type() == MessageType::MsgRequestVote && names_it(m)),
             "candidate 1 must ask {to} for its vote of term {term} and name its last entry {}@{} (figure 2, \
              RequestVote); it sent {requests:?}",
             last.0,
@@ -85,12 +85,51 @@ fn refusals_elect_nobody(#[case] nodes: u64, #[case] refuse: &[PeerId], #[case] 
         net.hand(vote_reply(voter, 1).term(1).refused());
         assert_ne!(net.role(1), Role::Leader, "{voter} refused its vote: that must not count for node 1");
     }
-    assert_eq!((net.term(1), net.vote(1)), (1, 1), "and within the term its vote stays its own");
+    assert_eq!(
+        (net.term(1), net.vote(1), net.leader_of(1)),
+        (1, 1, 0),
+        "who has lost an election stays in its term, its vote stays its own, and it knows no leader (term, vote, \
+         leader; section 5.2)"
+    );
     let tick = (0..20).find(|_| {
         net.tick(1);
         net.term(1) == 2
     });
     assert!(tick.is_some(), "who has lost an election stands again after a timeout (section 5.2)");
+}
+
+/// Section 5.2: a candidate wins with the votes of a majority, whoever has refused: it must not give up while
+/// the votes that are still missing can make a majority.
+#[rstest]
+#[case::three(3, &[2], &[3])]
+#[case::four(4, &[2], &[3, 4])]
+#[case::five(5, &[2, 3], &[4, 5])]
+#[case::seven(7, &[2, 4, 6], &[3, 5, 7])]
+fn a_minority_of_refusals_decides_nothing(
+    #[case] nodes: u64,
+    #[case] refuse: &[PeerId],
+    #[case] grant: &[PeerId],
+) {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, nodes).puppets(&others(nodes)).start();
+    net.campaign(1);
+    for &voter in refuse {
+        net.hand(vote_reply(voter, 1).term(1).refused());
+        assert_eq!(
+            net.role(1),
+            Role::Candidate,
+            "{voter} of {nodes} nodes refused, but {grant:?} can still make node 1 the leader: it must wait for \
+             their answers (section 5.2)"
+        );
+    }
+    for &voter in grant {
+        net.hand(vote_reply(voter, 1).term(1));
+    }
+    assert_eq!(
+        (net.role(1), net.term(1)),
+        (Role::Leader, 1),
+        "node 1 and {grant:?} are a majority of {nodes}, although {refuse:?} refused: it leads (section 5.2)"
+    );
 }
 
 /// The network may deliver an answer twice; it is still one vote.
@@ -226,6 +265,7 @@ fn a_single_node_elects_itself() {
         net.role(1) == Role::Leader
     });
     assert_eq!((net.term(1), net.leader_of(1), net.vote(1)), (1, 1, 1), "elected in term 1, by itself");
+    assert_eq!(net.terms(1), [1], "its log ends with an empty entry of its term, like any new leader's");
     net.run(50);
     assert_eq!((net.role(1), net.term(1)), (Role::Leader, 1), "and it stays leader");
 }
@@ -248,4 +288,11 @@ fn a_candidate_refuses_its_rivals_of_the_same_term() {
     let again =
         requests.iter().filter(|m| m.msg_type() == MessageType::MsgRequestVote && m.term != 1).count();
     assert_eq!(again, 0, "no second election was needed");
+
+    let answer = net.ask(vote_request(2, 1).term(1).last(9, 1));
+    assert!(
+        answer.reject,
+        "2 asks again, for term 1 still: node 1 leads that term by its own vote, and refuses"
+    );
+    assert_eq!((net.role(1), net.term(1)), (Role::Leader, 1), "a rival of its own term deposes no leader");
 }

@@ -2,11 +2,11 @@
 
 use pretty_assertions::assert_eq as assert_same;
 use raftkv::ids::Term;
-use raftkv::proto::eraftpb::MessageType;
+use raftkv::proto::eraftpb::{EntryType, MessageType};
 use raftkv::raft::Role;
 use raftkv_testkit::lab;
 use raftkv_testkit::raft_net::Setup;
-use raftkv_testkit::raft_net::letter::{heartbeat, heartbeat_reply, vote_reply};
+use raftkv_testkit::raft_net::letter::{append, heartbeat, heartbeat_reply, vote_reply};
 use rstest::rstest;
 
 /// Section 5.2: a leader sends heartbeats to all others, every heartbeat_tick ticks.
@@ -89,6 +89,7 @@ fn a_new_leader_appends_one_empty_entry(#[case] log: &[Term], #[case] term: Term
     assert_same!(net.terms(1), expected, "the terms in the log: one new entry, of the leader's term");
     let last = net.node(1).seen.log.last().expect("it has one entry at least");
     assert!(last.data.is_empty(), "the new leader's entry is empty: it is no client's command (section 8)");
+    assert_eq!(last.entry_type(), EntryType::EntryNormal, "nor is it a change of the group");
     net.ticks(1, 5);
     assert_same!(net.terms(1), expected, "one such entry for each leadership, not more");
 }
@@ -121,6 +122,49 @@ fn a_new_leadership_knows_nothing_of_the_followers() {
         }
         net.hand(heartbeat(3, 1).term(term + 1));
         assert_eq!(net.role(1), Role::Follower, "3 leads term {}", term + 1);
+    }
+}
+
+/// Figure 2, matchIndex: a new leader knows of no entry that a follower holds. A heartbeat has no consistency
+/// check, so it may tell a follower only what is committed *and* known to be on it: nothing yet.
+#[test]
+fn the_first_heartbeats_claim_no_commit() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).log(1, &[1, 1, 1]).compacted(1, 2).start();
+    assert_eq!(net.commit(1), 2, "the test begins with two committed entries");
+    net.campaign(1);
+    net.hand(vote_reply(2, 1).term(2));
+    net.ticks(1, 3);
+    for to in [2, 3] {
+        let mail = net.mail(to);
+        let beats: Vec<u64> =
+            mail.iter().filter(|m| m.msg_type() == MessageType::MsgHeartbeat).map(|m| m.commit).collect();
+        assert!(!beats.is_empty(), "a leader sends {to} heartbeats");
+        assert!(
+            beats.iter().all(|commit| *commit == 0),
+            "{to} has acknowledged no entry yet, so its log may differ from the leader's, and no heartbeat may \
+             call entries of it committed; the heartbeats said {beats:?} (broadcast_heartbeat: commit is the \
+             smaller of its matched and the own commit index)"
+        );
+    }
+}
+
+/// Section 5.2: a term has one leader at most. Whoever claims to lead the term that is led here is in error:
+/// the message is ignored, with or without an error.
+#[test]
+fn a_leader_ignores_who_claims_to_lead_its_term() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    net.elect_by_puppets(1);
+    let log = net.log(1);
+    for letter in [heartbeat(2, 1), append(2, 1)] {
+        let _ = net.inject(letter.term(1));
+        assert_eq!(
+            (net.role(1), net.term(1), net.leader_of(1)),
+            (Role::Leader, 1, 1),
+            "node 1 was elected in term 1, so nobody else can lead it: it must not give way (section 5.2)"
+        );
+        assert_eq!(net.log(1), log, "nor take over anything");
     }
 }
 

@@ -7,6 +7,7 @@ mod chaos;
 mod groups;
 mod leader;
 mod paper;
+mod quorum;
 mod restart;
 mod terms;
 mod timer;

@@ -69,14 +69,18 @@ fn s5_2_servers_begin_as_followers() {
 fn s5_2_how_an_election_begins() {
     let lab = lab!();
     let mut net = Setup::of(&lab, 4).puppets(&[2, 3, 4]).term(1, 6, 0).start();
-    while net.role(1) == Role::Follower && net.term(1) == 6 {
+    net.hand(heartbeat(2, 1).term(6));
+    assert_eq!(net.leader_of(1), 2, "2 leads term 6, and falls silent");
+    let stood = (0..20).any(|_| {
         net.tick(1);
-    }
+        net.role(1) != Role::Follower || net.term(1) != 6
+    });
+    assert!(stood, "20 ticks without a message: it begins an election (section 5.2)");
     assert_eq!((net.role(1), net.term(1)), (Role::Candidate, 7), "it raises its term and is a candidate");
     assert_eq!(
         (net.vote(1), net.leader_of(1)),
         (1, 0),
-        "it votes for itself, and knows no leader in this term"
+        "it votes for itself, and knows no leader in this term: 2 led the one before"
     );
     for to in [2, 3, 4] {
         let asked = net.mail(to).iter().any(|m| m.msg_type() == MessageType::MsgRequestVote && m.term == 7);

@@ -1,7 +1,7 @@
 //! Terms: how a server learns that it has missed something, and tells those who have (section 5.1).
 
 use raftkv::ids::{PeerId, Term};
-use raftkv::proto::eraftpb::Message;
+use raftkv::proto::eraftpb::{Message, MessageType};
 use raftkv::raft::Role;
 use raftkv_testkit::lab;
 use raftkv_testkit::raft_net::letter::{
@@ -84,10 +84,16 @@ fn a_request_of_an_old_term_changes_nothing_and_is_told_the_new_one(#[case] role
             "the sender of a {what} is stuck in term 2: it must be answered in term 3, so that it steps down \
              (section 5.1); it got {answers:?}"
         );
+        let is_yes = |m: &&Message| m.msg_type() != MessageType::MsgHeartbeatResponse && !m.reject;
+        assert_eq!(
+            answers.iter().find(is_yes),
+            None,
+            "a {what} of term 2 must be refused in term 3 (figure 2: \"reply false if term < currentTerm\")"
+        );
     }
 }
 
-/// Answers of an old term are dropped without a word.
+/// Answers of an old term change nothing.
 #[rstest]
 #[case::candidate(Role::Candidate)]
 #[case::leader(Role::Leader)]
