@@ -66,6 +66,7 @@ impl<D: Driver> Net<D> {
         self.assert_struck(&kinds);
     }
 
+    #[track_caller]
     fn chaotic_step(&mut self, rng: &mut Rng, step: u64, chaos: Chaos) {
         let up = self.up();
         let draw = rng.below(100);
@@ -101,6 +102,7 @@ impl<D: Driver> Net<D> {
 
     /// The trouble is over: links work, disks work, all nodes are up. What is still on its way arrives, and
     /// timers that had nearly run out run out, before the test goes on.
+    #[track_caller]
     pub fn calm(&mut self) {
         self.heal();
         self.release();
@@ -164,6 +166,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// A disk that is slow catches up before another one gets slow.
+    #[track_caller]
     fn slow_disk_or_release(&mut self, rng: &mut Rng) {
         let up = self.up();
         match up.iter().find(|id| self.world.nodes[id].disk_held) {
@@ -173,6 +176,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// At most a minority is down at a time (or the only node), or nothing would ever happen.
+    #[track_caller]
     fn crash_or_restart(&mut self, rng: &mut Rng) {
         let down: Vec<PeerId> = self.world.nodes.values().filter(|n| !n.up).map(|n| n.id).collect();
         let limit = (self.world.nodes.len() - self.world.majority()).max(1);

@@ -152,6 +152,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Nothing waits any more: what was held goes on the wire, behind what is there.
+    #[track_caller]
     pub fn release(&mut self) {
         self.command("release the held messages".to_string());
         self.faults.holding.clear();
@@ -205,12 +206,14 @@ impl<D: Driver> Net<D> {
     }
 
     /// The node's disk completes the oldest write that is under way, and no other.
+    #[track_caller]
     pub fn write_oldest(&mut self, id: PeerId) {
         self.command(format!("the disk of {id} completes one write"));
         self.write_one(id);
     }
 
     /// The node's disk catches up.
+    #[track_caller]
     pub fn release_disk(&mut self, id: PeerId) {
         self.command(format!("the disk of {id} catches up"));
         while !self.node_mut(id).writing.is_empty() {
@@ -221,6 +224,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// The node loses power: only what is on its disk is left of it.
+    #[track_caller]
     pub fn crash(&mut self, id: PeerId) {
         self.command(format!("crash {id}"));
         self.faults.count(Fault::Crash);
@@ -233,6 +237,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// The node starts again from its disk.
+    #[track_caller]
     pub fn restart(&mut self, id: PeerId) {
         self.command(format!("restart {id}"));
         assert!(!self.node_mut(id).up, "node {id} is up already");

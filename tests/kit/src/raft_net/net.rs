@@ -39,6 +39,7 @@ pub struct Net<D: Driver> {
 }
 
 impl<D: Driver> Net<D> {
+    #[track_caller]
     pub(super) fn new(setup: Setup) -> Net<D> {
         let nodes = setup.disks.into_iter().filter(|(id, _)| !setup.puppets.contains(id));
         let nodes: BTreeMap<_, _> = nodes.map(|(id, disk)| (id, Node::new(id, disk))).collect();
@@ -62,6 +63,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Starts a node from its disk.
+    #[track_caller]
     pub(super) fn start(&mut self, id: PeerId) {
         let mut config = Config::new(id);
         for tune in &self.tune {
@@ -100,6 +102,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Does the node's work until there is no more.
+    #[track_caller]
     pub(super) fn settle(&mut self, id: PeerId) {
         self.observe(id);
         for _ in 0..ROUNDS_TO_REST {
@@ -123,6 +126,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Completes the oldest write that is under way, with all that waited for it.
+    #[track_caller]
     pub(super) fn write_one(&mut self, id: PeerId) {
         let Some(mut work) = self.node_mut(id).writing.pop_front() else { return };
         self.write(id, &work);
@@ -134,6 +138,7 @@ impl<D: Driver> Net<D> {
         self.observe(id);
     }
 
+    #[track_caller]
     fn write(&mut self, id: PeerId, work: &Work) {
         let node = self.world.nodes.get_mut(&id).expect("only nodes write");
         let peer = self.peers.get_mut(&id).expect("it is up");
@@ -156,6 +161,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// A node at rest has handed out all that must be on disk.
+    #[track_caller]
     fn check_saved(&mut self, id: PeerId) {
         let node = self.node_mut(id);
         if !node.writing.is_empty() {
@@ -187,6 +193,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Puts a message on the wire, or into the mail of a puppet, or wherever the faults want it.
+    #[track_caller]
     fn post(&mut self, id: PeerId, m: Message) {
         assert!(m.from == id, "node {id} sends a message that is signed by {}: {}", m.from, message_text(&m));
         self.ask_invariants(|invariant, world| invariant.on_send(world, &m));
@@ -200,6 +207,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Puts a message on the wire, past all faults.
+    #[track_caller]
     pub(super) fn carry(&mut self, m: Message) {
         if self.world.puppets.contains(&m.to) {
             self.trace.note(Event::Delivered(m.clone()));
@@ -229,6 +237,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Takes a look at a node and asks the invariants.
+    #[track_caller]
     fn observe(&mut self, id: PeerId) {
         self.look(id);
         self.ask_invariants(|invariant, world| invariant.after_step(world, id));
@@ -262,6 +271,7 @@ impl<D: Driver> Net<D> {
         }
     }
 
+    #[track_caller]
     pub(super) fn ask_invariants(&mut self, mut ask: impl FnMut(&mut dyn Invariant, &World) -> Verdict) {
         for invariant in &mut self.invariants {
             if let Err(happened) = ask(invariant.as_mut(), &self.world) {

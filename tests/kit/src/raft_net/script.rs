@@ -34,6 +34,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// One tick for every node that is up.
+    #[track_caller]
     pub fn tick_all(&mut self) {
         self.trace.note(Event::Tick(None, 1));
         for id in self.up() {
@@ -48,6 +49,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// So many rounds of: a tick for every node, and all messages delivered.
+    #[track_caller]
     pub fn run(&mut self, ticks: u64) {
         for _ in 0..ticks {
             self.tick_all();
@@ -77,6 +79,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Delivers the message at this place on the wire; those before it are overtaken.
+    #[track_caller]
     pub(super) fn deliver_nth(&mut self, n: usize) {
         let m = self.wire.remove(n).expect("the caller knows how many there are");
         if n > 0 {
@@ -100,6 +103,7 @@ impl<D: Driver> Net<D> {
     }
 
     /// Delivers what is on its way now, but not what comes of it: one half of a round trip.
+    #[track_caller]
     pub fn round(&mut self) -> usize {
         let now = self.wire.len();
         for _ in 0..now {

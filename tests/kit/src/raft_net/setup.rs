@@ -86,16 +86,19 @@ impl Setup {
     }
 
     /// Starts the nodes, driven through `Raft`.
+    #[track_caller]
     pub fn start(self) -> Net<Direct> {
         Net::new(self)
     }
 
     /// Starts the nodes, driven through `RawNode`.
+    #[track_caller]
     pub fn start_raw_nodes(self) -> Net<Readied> {
         Net::new(self)
     }
 
     /// Starts the nodes, driven through `D`.
+    #[track_caller]
     pub fn start_as<D: Driver>(self) -> Net<D> {
         Net::new(self)
     }
