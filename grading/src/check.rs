@@ -27,7 +27,7 @@ pub fn check(kit: &Kit, full: bool, jobs: usize) -> Result<Vec<String>> {
     findings.extend(stages(kit));
     findings.extend(lists::compare(kit)?);
     if kit.root.join(mutants::FOLDER).is_dir() {
-        mutants::read_all(kit, &tree)?;
+        mutants::read(kit, &tree, &[])?;
     }
     if !findings.is_empty() {
         // What follows would only say the same in more words.

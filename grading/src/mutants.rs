@@ -122,9 +122,10 @@ impl Mutant {
     }
 }
 
-/// All mutants of a kit, in the order of stages and ids. Each applies to the tree and expects tests that
-/// exist.
-pub fn read_all(kit: &Kit, tree: &Tree) -> Result<Vec<Mutant>> {
+/// The mutants of some stages or groups (all if none is named), in the order of stages and ids. Each applies
+/// to the tree and expects tests that exist.
+pub fn read(kit: &Kit, tree: &Tree, names: &[String]) -> Result<Vec<Mutant>> {
+    let wanted = kit.labs.select_all(names)?;
     let folder = kit.root.join(FOLDER);
     if !folder.is_dir() {
         return Err(Error::input(format!(
@@ -137,6 +138,9 @@ pub fn read_all(kit: &Kit, tree: &Tree) -> Result<Vec<Mutant>> {
         let content = std::fs::read_to_string(&full).map_err(|e| Error::input_io(&full, &e))?;
         let mutant = Mutant::parse(&format!("{FOLDER}/{path}"), &content)?;
         let stage = mutant.stage(&kit.labs)?;
+        if !wanted.iter().any(|s| s.id == stage.id) {
+            continue;
+        }
         mutant.apply(tree)?;
         if let Some(test) = mutant.expected.tests().iter().find(|test| !stage.tests.contains(test)) {
             let what = format!("mutant {}: stage {} has no test {test}", mutant.id, stage.id);
@@ -170,11 +174,6 @@ fn mix(seed: u64, name: &str) -> u64 {
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         x ^ (x >> 31)
     })
-}
-
-/// Whether a mutant belongs to the stages or groups that were asked for.
-pub fn is_wanted(labs: &Labs, mutant: &Mutant, names: &[String]) -> Result<bool> {
-    Ok(labs.select_all(names)?.iter().any(|s| s.id == mutant.stage))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::{Kill, Mutant, is_wanted, read_all, sample};
+use super::{Kill, Mutant, read, sample};
 use crate::error::{Error, Result};
 use crate::grade::{bar, needs};
 use crate::kit::Kit;
@@ -93,12 +93,7 @@ pub struct Verdict {
 /// Tries the mutants that are asked for, after showing that the suites pass without one.
 pub fn run(kit: &Kit, options: &Options) -> Result<Vec<Verdict>> {
     let tree = kit.pristine()?;
-    let mut mutants = Vec::new();
-    for mutant in read_all(kit, &tree)? {
-        if is_wanted(&kit.labs, &mutant, &options.stages)? {
-            mutants.push(mutant);
-        }
-    }
+    let mut mutants = read(kit, &tree, &options.stages)?;
     if let Some(count) = options.sample {
         mutants = sample(mutants, count, options.seed);
     }
