@@ -102,11 +102,10 @@ pub fn stamp_build(built: &Path) -> Result<()> {
     fs::write(built, "").map_err(|e| Error::infra_io(built, &e))
 }
 
-/// Every regular file below `root`, without what builds and version control leave there.
+/// Every file below `root`, sorted, without what builds and version control leave at the top.
 pub fn list(root: &Path) -> Result<Vec<String>> {
     let mut out = Vec::new();
     walk(root, root, &mut out).map_err(|e| Error::input_io(root, &e))?;
-    out.retain(|path| !["target", ".git", "book"].contains(&path.split('/').next().unwrap_or_default()));
     out.sort();
     Ok(out)
 }
@@ -115,13 +114,14 @@ fn walk(root: &Path, dir: &Path, out: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();
-        let kind = entry.file_type()?;
-        let top = dir == root && ["target", ".git", "book"].iter().any(|name| entry.file_name() == *name);
-        if kind.is_dir() && !top {
+        let at_top = dir == root;
+        if at_top && ["target", ".git", "book"].iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        // A link is no folder here: it is not followed.
+        if entry.file_type()?.is_dir() {
             walk(root, &path, out)?;
-        } else if !kind.is_dir()
-            && let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str)
-        {
+        } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) {
             out.push(name.to_string());
         }
     }
