@@ -3,8 +3,8 @@
 use pretty_assertions::assert_eq as assert_same;
 use raftkv::ids::Term;
 use raftkv_testkit::lab;
-use raftkv_testkit::raft_net::Setup;
-use raftkv_testkit::raft_net::letter::{append_reply, vote_reply};
+use raftkv_testkit::raft_net::letter::{append_reply, heartbeat_reply, vote_reply};
+use raftkv_testkit::raft_net::{Direct, Net, Setup};
 use rstest::rstest;
 
 /// A log with so many entries of each of these terms: `(term, how many)`.
@@ -98,28 +98,38 @@ fn a_late_refusal_does_not_lead_back_behind_the_match() {
     let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).log(1, &[1, 1, 1, 1, 1]).start();
     net.elect_by_puppets(1);
     net.hand(append_reply(2, 1).term(2).rejected(5, 2, 1));
+    net.all_mail();
     net.hand(append_reply(2, 1).term(2).accepted(6));
+    net.propose(1, "x");
     for late in [append_reply(2, 1).rejected(5, 2, 1), append_reply(2, 1).rejected(3, 0, 0)] {
         net.hand(late.term(2));
-        let progress = net.raft(1).progress(2).expect("2 is a voter").clone();
-        assert_eq!(progress.matched, 6, "2 has acknowledged entry 6: no refusal takes that back");
-        assert!(
-            progress.next > 6,
-            "2 has acknowledged entry 6, then a late refusal arrived: the next entry for 2 must stay behind 6, not \
-             go back to {} (Progress: matched < next)",
-            progress.next
-        );
+        next_is_behind_6(&net);
     }
-    net.all_mail();
-    net.propose(1, "x");
+    // Entry 7 got lost, so 2 refuses what follows it; that it names a place far back changes nothing.
+    net.propose(1, "y");
+    net.hand(append_reply(2, 1).term(2).rejected(7, 2, 1));
+    next_is_behind_6(&net);
     net.tick(1);
+    net.hand(heartbeat_reply(2, 1).term(2));
     let mail = net.mail(2);
     let sent: Vec<u64> = mail.iter().flat_map(|m| &m.entries).map(|e| e.index).collect();
     assert!(
         sent.iter().all(|i| *i > 6),
         "entries up to 6 are acknowledged and need not be sent again: {sent:?}"
     );
-    assert!(sent.contains(&7), "the new entry must be sent: {sent:?}");
+    assert!(sent.contains(&7) && sent.contains(&8), "the new entries must be sent: {sent:?}");
+}
+
+#[track_caller]
+fn next_is_behind_6(net: &Net<Direct>) {
+    let progress = net.raft(1).progress(2).expect("2 is a voter").clone();
+    assert_eq!(progress.matched, 6, "2 has acknowledged entry 6: no refusal takes that back");
+    assert!(
+        progress.next > 6,
+        "2 has acknowledged entry 6, then a refusal arrived: the next entry for 2 must stay behind 6, not go back to \
+         {} (Progress: matched < next)",
+        progress.next
+    );
 }
 
 /// A late acknowledgement does not hide a later one, and a late refusal of the first probe does not stop the
