@@ -2,13 +2,20 @@
 
 use std::cell::Cell;
 use std::io::{IsTerminal, Read, Write};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 /// How long a test may take before the watchdog ends it. Tests take milliseconds: only an endless loop in
 /// the code under test comes here, so the exact figure decides nothing.
 const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// How often the watchdog looks up.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// So much memory no test needs: only an endless loop that collects something comes here, and it would have
+/// the whole machine within seconds.
+const MEMORY_MB: u64 = 1500;
 
 /// Opens a test: `let lab = lab!();` is the first line of every one.
 #[macro_export]
@@ -46,16 +53,7 @@ impl Lab {
         let lab =
             Lab { name, seed: Cell::new(env_number("SIM_SEED", 1)), nonce: read_nonce(), _watchdog: tx };
         let advice = lab.replay();
-        thread::spawn(move || {
-            if rx.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
-                eprintln!(
-                    "\n{name} is still running after {} s of wall time. Tests run in virtual time and take \
-                     milliseconds: look for an endless loop in the code under test.\n{advice}",
-                    WATCHDOG.as_secs()
-                );
-                std::process::exit(102);
-            }
-        });
+        thread::spawn(move || watch(&rx, name, &advice));
         lab
     }
 
@@ -102,6 +100,41 @@ impl Drop for Lab {
             written.expect("the completion record reaches the grader");
         }
     }
+}
+
+/// Ends the process if the test does not end, or fills the memory.
+fn watch(test_ended: &Receiver<()>, name: &str, advice: &str) {
+    let looks = WATCHDOG.as_millis() / LOOK.as_millis();
+    for _ in 0..looks {
+        if test_ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+        if let Some(mb) = memory_mb().filter(|mb| *mb > MEMORY_MB) {
+            let what = format!("{name}, or a test beside it, has filled {mb} MB of memory");
+            give_up(&format!(
+                "{what}: look for an endless loop that collects messages or entries.\n{advice}"
+            ));
+        }
+    }
+    give_up(&format!(
+        "{name} is still running after {} s of wall time. Tests run in virtual time and take milliseconds: look \
+         for an endless loop in the code under test.\n{advice}",
+        WATCHDOG.as_secs()
+    ));
+}
+
+fn give_up(text: &str) {
+    // Straight to the descriptor: the test runner keeps what goes through `eprintln!`, and would not come to
+    // show it.
+    let _ = writeln!(std::io::stderr().lock(), "\n{text}");
+    std::process::exit(102);
+}
+
+/// The memory that this process holds, where the system tells (Linux; pages are taken for 4 KiB).
+fn memory_mb() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4 / 1024)
 }
 
 /// The grader's nonce: the first line of standard input, where the grader says that there is one.
