@@ -149,13 +149,42 @@ fn committed_entries_are_never_replaced() {
     assert_eq!(net.commit(1), 2, "entries 1 and 2 are committed, 3 is not");
     assert!(!net.ask(append(3, 1).term(3).after(2, 1).entries(&[3])).reject, "entry 3 may still be replaced");
     assert_same!(net.terms(1), [1, 1, 3], "and has been");
-    // A correct leader never sends this. The node may refuse it in any way but by losing what is committed.
-    let _ = net.inject(append(3, 1).term(4).entries(&[4, 4]));
-    assert_same!(
-        net.terms(1)[..2],
-        [1, 1],
-        "1@1 and 2@1 are committed: no append may replace them (section 5.4.3), for they may be applied already"
-    );
+    // A correct leader never sends these. The node may refuse them in any way but by losing what is committed.
+    for wrong in [append(3, 1).entries(&[4, 4]), append(3, 1).after(1, 1).entries(&[4])] {
+        let _ = net.inject(wrong.term(4));
+        assert_same!(
+            net.terms(1)[..2],
+            [1, 1],
+            "1@1 and 2@1 are committed: no append may replace them (section 5.4.3), for they may be applied already"
+        );
+    }
+}
+
+/// Messages that no correct peer sends are ignored, and do no harm: Raft's rules are for servers that fail by
+/// stopping, not for garbled messages, so those must not get in.
+#[test]
+fn garbled_messages_change_nothing() {
+    let lab = lab!();
+    let mut net = follower(&lab);
+    assert!(!net.ask(append(2, 1).term(5).after(4, 4).entries(&[5])).reject, "a sound append, accepted");
+    let sound = append(2, 1).term(5).after(5, 5).entries(&[5, 5]);
+    let garbled: [(&str, fn(&mut Message)); 5] = [
+        ("an entry is left out", |m| m.entries[1].index += 1),
+        ("an entry is of a later term than the message", |m| m.entries[1].term = 9),
+        ("the terms of its entries go back", |m| m.entries[1].term = 4),
+        ("it is of term 0", |m| m.term = 0),
+        ("it says that it comes from node 1 itself", |m| m.from = 1),
+    ];
+    for (what, garble) in garbled {
+        let mut m: Message = sound.clone().into();
+        garble(&mut m);
+        assert!(
+            net.inject(m).is_err(),
+            "an append is garbled ({what}): the owner must be told that it was ignored"
+        );
+        assert_same!(net.terms(1), [1, 2, 2, 4, 5], "and it must change nothing ({what})");
+    }
+    assert!(!net.ask(sound).reject, "sound again, accepted");
 }
 
 /// Figure 2, AppendEntries 1: an append of an old term is refused before anything else is looked at.
