@@ -168,7 +168,8 @@ fn garbled_messages_change_nothing() {
     let mut net = follower(&lab);
     assert!(!net.ask(append(2, 1).term(5).after(4, 4).entries(&[5])).reject, "a sound append, accepted");
     let sound = append(2, 1).term(5).after(5, 5).entries(&[5, 5]);
-    let garbled: [(&str, fn(&mut Message)); 5] = [
+    type Garble = fn(&mut Message);
+    let garbled: [(&str, Garble); 5] = [
         ("an entry is left out", |m| m.entries[1].index += 1),
         ("an entry is of a later term than the message", |m| m.entries[1].term = 9),
         ("the terms of its entries go back", |m| m.entries[1].term = 4),
