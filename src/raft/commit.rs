@@ -34,7 +34,8 @@ impl<S: LogStorage> Raft<S> {
         // LAB 2ab END
     }
 
-    /// The owner has persisted the entries up to `index`, of term `term`.
+    /// The owner has persisted the entries up to `index`, of term `term`. It writes in the order in which
+    /// entries were replaced, and reports a write before it starts another one that replaces what was written.
     ///
     /// After: the log knows it; a leader has become a holder of them, like any follower that acknowledges
     /// (it does not count itself before, so an entry is never committed on a disk that lost it).

@@ -23,7 +23,8 @@ pub struct Config {
     /// still travels, alone.
     pub max_bytes_per_msg: usize,
     /// How many appends may be on their way to one follower without an answer. This is the flow control of
-    /// the pipeline: a follower that stops answering is not flooded.
+    /// the pipeline: a follower that stops answering is not flooded with more than this many times
+    /// `max_bytes_per_msg`.
     pub max_inflight_msgs: usize,
 }
 
@@ -54,6 +55,9 @@ impl Config {
         if self.election_tick <= self.heartbeat_tick {
             return complain("election_tick must be larger than heartbeat_tick");
         }
+        if self.election_tick > u32::MAX / 2 {
+            return complain("election_tick must be below 2^31, for timeouts are up to twice as long");
+        }
         if self.max_inflight_msgs == 0 {
             return complain("max_inflight_msgs must be at least 1");
         }
@@ -63,7 +67,8 @@ impl Config {
     /// The `draw`-th randomised election timeout of this peer, in ticks: `election_tick` or more, below
     /// twice that.
     ///
-    /// A pure function of the seed, the peer and the draw, so that a run replays. The mixing is the
+    /// A pure function of the seed, the peer and the draw, so that a run replays. For settings that
+    /// [`Config::validate`] accepts. The mixing is the
     /// finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
     /// 2014): neighbouring ids and draws must not give neighbouring timeouts, or votes keep splitting.
     pub fn election_timeout(&self, draw: u64) -> u32 {

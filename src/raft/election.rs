@@ -15,6 +15,7 @@ impl<S: LogStorage> Raft<S> {
         // LAB 2aa BEGIN: count; when the timeout is reached, campaign
         self.election_elapsed += 1;
         if self.election_elapsed >= self.election_timeout {
+            self.election_elapsed = 0; // also where campaign() does nothing, or the count would run on
             self.campaign();
         }
         // LAB 2aa END
@@ -78,14 +79,15 @@ impl<S: LogStorage> Raft<S> {
     /// (section 5.2).
     ///
     /// # Errors
-    /// If this peer leads that term itself: two leaders of one term cannot be, so the message is ignored.
+    /// If this term has another leader, be it this peer: two leaders of one term cannot be, so the message is
+    /// ignored.
     pub(super) fn follow_leader(&mut self, leader: PeerId) -> Result<(), RaftError> {
         // LAB 2aa BEGIN: one leader a term; whoever hears it follows and waits
-        if self.role == Role::Leader {
-            let why = format!("it claims to lead term {}, which is led here", self.term);
+        if ![NO_PEER, leader].contains(&self.leader_id) {
+            let why = format!("it claims to lead term {}, which {} leads", self.term, self.leader_id);
             return Err(RaftError::BadMessage { from: leader, why });
         }
-        if self.role == Role::Candidate || self.leader_id != leader {
+        if self.role == Role::Candidate || self.leader_id == NO_PEER {
             self.become_follower(self.term, leader);
         }
         self.reset_election_timer();

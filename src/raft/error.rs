@@ -56,7 +56,8 @@ impl RaftError {
     /// True if the peer must stop: going on could break what it has promised to others.
     pub fn is_fatal(&self) -> bool {
         match self {
-            RaftError::CommittedEntryReplaced { .. } | RaftError::Storage(_) => true,
+            RaftError::CommittedEntryReplaced { .. } => true,
+            RaftError::Storage(error) => *error != StorageError::SnapshotTemporarilyUnavailable,
             RaftError::Config(_) | RaftError::ProposalDropped { .. } | RaftError::BadMessage { .. } => false,
         }
     }

@@ -45,8 +45,12 @@ impl<S: LogStorage> RaftLog<S> {
         let truncated_index = first - 1;
         let truncated_term = storage.term(truncated_index)?;
         let entries = storage.entries(first, last + 1)?;
-        if entries.len() as u64 != last - truncated_index {
-            let text = format!("{} entries found where {first}..={last} should be", entries.len());
+        let is_whole = entries.iter().map(|e| e.index).eq(first..=last)
+            && entries.iter().map(|e| e.term).is_sorted()
+            && entries.first().is_none_or(|e| e.term >= truncated_term);
+        if !is_whole {
+            let text =
+                format!("what is stored as entries {first}..={last} is no log: gaps, or terms that go back");
             return Err(StorageError::Other(text).into());
         }
         let applied = applied.max(truncated_index);

@@ -81,7 +81,10 @@ impl LogStorage for MemLogStorage {
         }
         let from = (low - self.truncated_index - 1) as usize;
         let to = (high.max(low) - self.truncated_index - 1) as usize;
-        self.entries.get(from..to).map(<[Entry]>::to_vec).ok_or(StorageError::Unavailable(high - 1))
+        self.entries
+            .get(from..to)
+            .map(<[Entry]>::to_vec)
+            .ok_or(StorageError::Unavailable(self.truncated_index + self.entries.len() as u64 + 1))
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
@@ -103,6 +106,9 @@ impl LogStorage for MemLogStorage {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        if self.truncated_index == 0 {
+            return Err(StorageError::SnapshotTemporarilyUnavailable);
+        }
         let metadata = SnapshotMetadata {
             conf_state: Some(self.conf_state.clone()),
             index: self.truncated_index,

@@ -4,8 +4,11 @@
 //! tabulated at [`Message`].
 
 use super::RaftError;
-use crate::ids::{NO_PEER, PeerId};
+use crate::ids::{NO_PEER, PeerId, Term};
 use crate::proto::eraftpb::{Message, MessageType};
+
+/// No group holds that many elections. A peer that believed a larger term could run out of terms.
+const MAX_TERM: Term = Term::MAX / 2;
 
 /// An otherwise empty message of this type. Sender and term are filled in when it is sent.
 pub fn message(msg_type: MessageType, to: PeerId) -> Message {
@@ -27,8 +30,8 @@ pub fn may_precede_persist(msg_type: MessageType) -> bool {
     matches!(msg_type, MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgPropose)
 }
 
-/// Refuses what no correct peer sends, so that the rest of the code need not think of it: a garbled or
-/// misdirected message must not bring a peer down.
+/// Refuses messages that contradict themselves, so that the rest of the code need not think of them: a
+/// garbled or misdirected message must not bring a peer down. Raft does not defend against peers that lie.
 pub(super) fn validate(m: &Message, id: PeerId) -> Result<(), RaftError> {
     let bad = |why: String| Err(RaftError::BadMessage { from: m.from, why });
     if m.to != id {
@@ -40,8 +43,11 @@ pub(super) fn validate(m: &Message, id: PeerId) -> Result<(), RaftError> {
     if m.from == NO_PEER || m.from == id {
         return bad("a peer does not write to itself, and nobody has id 0".to_string());
     }
-    if m.term == 0 {
-        return bad("term 0 is before the first election".to_string());
+    if m.term == 0 || m.term > MAX_TERM {
+        return bad(format!("term {} cannot be: the first is 1, and none is beyond {MAX_TERM}", m.term));
+    }
+    if m.log_term > m.term {
+        return bad(format!("an entry of term {} cannot be known in term {}", m.log_term, m.term));
     }
     let mut last = (m.index, m.log_term);
     for entry in &m.entries {
@@ -86,5 +92,7 @@ mod tests {
         refused(Message { to: 9, ..append(&[]) }, "addressed to 9");
         refused(Message { from: 1, ..append(&[]) }, "itself");
         refused(Message { term: 0, ..append(&[]) }, "term 0");
+        refused(Message { term: u64::MAX, ..append(&[]) }, "none is beyond");
+        refused(Message { log_term: 4, ..append(&[]) }, "cannot be known in term 3");
     }
 }

@@ -52,10 +52,11 @@
 //!
 //! # Crashes and timing (sections 5.5 and 5.6): [`Ready`], [`Config`]
 //!
-//! Every message may be lost, doubled, delayed or overtaken; all handling is idempotent, and what is not
-//! answered is sent again after the next heartbeat. A peer that restarts knows its term, its vote and its
-//! log. Safety never depends on time; only progress needs an election timeout well above the time a message
-//! takes.
+//! Every message may be lost, doubled, delayed or overtaken. Entries that were lost on their way are sent
+//! again after the next heartbeat, and twice the same append or answer is as good as once. Lost votes cost a
+//! new election. Only a proposal on its way to the leader may get lost, or arrive twice, for good. A peer that
+//! restarts knows its term, its vote and its log. Safety never depends on time; only progress needs an election
+//! timeout well above the time a message takes.
 //!
 //! # Clients (section 8)
 //!

@@ -18,7 +18,7 @@
 //!
 //! - **Probe**: where the two logs agree is not known yet. One append at a time; each answer says more.
 //! - **Replicate**: the logs agree. Appends are pipelined: `next` moves on when they are sent, not when they
-//!   are answered (thesis, section 10.2.1), as far as the window of unanswered appends allows.
+//!   are answered (thesis, section 10.2.2), as far as the window of unanswered appends allows.
 //! - **Snapshot**: the entry it needs is gone; nothing is sent until the snapshot is answered (stage 2c).
 
 use super::inflights::Inflights;
@@ -105,15 +105,16 @@ impl Progress {
     /// The follower holds everything up to `index`. Answers may come late and out of order: an old one
     /// must not lower anything.
     ///
-    /// After: `matched` and `next` account for `index`; a probing follower replicates; answered appends
-    /// have left the window. Returns true if `matched` has grown.
+    /// After: `matched` and `next` account for `index`; a probing follower replicates, unless the answer is an
+    /// old one, from before `matched`; answered appends have left the window. Returns true if `matched` has
+    /// grown.
     pub fn accepted(&mut self, index: Index) -> bool {
         // LAB 2ab BEGIN: raise matched and next, never lower them; an answered probe ends the probing
         let grown = index > self.matched;
         self.matched = self.matched.max(index);
         self.next = self.next.max(index + 1);
         match self.state {
-            ProgressState::Probe if index >= self.matched => self.become_replicate(),
+            ProgressState::Probe if index == self.matched => self.become_replicate(),
             ProgressState::Probe | ProgressState::Snapshot(_) => {}
             ProgressState::Replicate => self.inflights.free_to(index),
         }

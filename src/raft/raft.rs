@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::message::{is_from_leader, may_precede_persist, validate};
 use super::progress::Progress;
-use super::storage::LogStorage;
+use super::storage::{LogStorage, StorageError};
 use super::{Config, RaftError, RaftLog};
 use crate::ids::{Index, NO_PEER, PeerId, Term};
 use crate::proto::eraftpb::{HardState, Message, MessageType};
@@ -52,7 +52,8 @@ pub struct Outbox {
 ///
 /// - `term` never goes back. `vote` changes at most once in a term, and only from [`NO_PEER`].
 /// - `progress` has the voters of the group, this peer too if it is one; it means something on a leader.
-/// - `leader_id` is the only peer that can be leader in `term`, once somebody has heard from it.
+/// - `leader_id` is the leader of `term`, once this peer has heard from it; it does not change within a term
+///   from one peer to another.
 #[derive(Debug)]
 pub struct Raft<S> {
     pub(super) config: Config,
@@ -88,6 +89,12 @@ impl<S: LogStorage> Raft<S> {
         config.validate()?;
         let (hard_state, conf_state) = storage.initial_state()?;
         let log = RaftLog::new(storage, hard_state.commit, config.applied)?;
+        if hard_state.term < log.last_term() {
+            // The vote of that term is lost as well, and the peer might vote twice.
+            let (term, last) = (hard_state.term, log.last_term());
+            let text = format!("the log ends in term {last}, but the saved term is {term}: it was lost");
+            return Err(StorageError::Other(text).into());
+        }
         let new_progress = |&id: &PeerId| (id, Progress::new(log.last_index() + 1, config.max_inflight_msgs));
         Ok(Raft {
             term: hard_state.term,
@@ -122,7 +129,7 @@ impl<S: LogStorage> Raft<S> {
     pub fn step(&mut self, m: Message) -> Result<(), RaftError> {
         validate(&m, self.config.id)?;
         if m.msg_type() == MessageType::MsgPropose {
-            return self.propose_all(m.entries.into_iter().map(|e| e.data));
+            return self.propose_all(m.entries);
         }
         if !self.check_term(&m) {
             return Ok(());

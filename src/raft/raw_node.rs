@@ -75,7 +75,8 @@ impl<S: LogStorage> RawNode<S> {
         self.raft.step(m)
     }
 
-    /// True if [`RawNode::ready`] would have something to do.
+    /// True if [`RawNode::ready`] may have something to do; false if it certainly has not, so that the owner
+    /// can wait.
     pub fn has_ready(&self) -> bool {
         // LAB 2ac BEGIN: messages, a changed state, entries to store, entries to apply
         self.raft.has_messages()

@@ -17,16 +17,16 @@ impl<S: LogStorage> Raft<S> {
     /// [`RaftError::ProposalDropped`] where no leader is known. Nothing is silently lost: the caller must
     /// be able to answer its client.
     pub fn propose(&mut self, data: Bytes) -> Result<(), RaftError> {
-        self.propose_all(std::iter::once(data))
+        self.propose_all(vec![Entry { data, ..Default::default() }])
     }
 
-    /// [`Raft::propose`] for several commands, in order.
-    pub(super) fn propose_all(&mut self, data: impl Iterator<Item = Bytes>) -> Result<(), RaftError> {
+    /// [`Raft::propose`] for several commands, in order. Of the entries count type, data and context.
+    pub(super) fn propose_all(&mut self, entries: Vec<Entry>) -> Result<(), RaftError> {
         // LAB 2ab BEGIN: leader: append; follower with a leader: forward; else: refuse
         if self.role == Role::Leader {
-            for data in data {
+            for entry in entries {
                 let index = self.log.last_index() + 1;
-                self.log.push(Entry { term: self.term, index, data, ..Default::default() });
+                self.log.push(Entry { term: self.term, index, ..entry });
             }
             self.append_due = true;
             return Ok(());
@@ -34,7 +34,6 @@ impl<S: LogStorage> Raft<S> {
         if self.leader_id == NO_PEER {
             return Err(RaftError::ProposalDropped { id: self.config.id, term: self.term });
         }
-        let entries = data.map(|data| Entry { data, ..Default::default() }).collect();
         self.send(Message { entries, ..message(MessageType::MsgPropose, self.leader_id) });
         Ok(())
         // LAB 2ab END

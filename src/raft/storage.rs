@@ -1,6 +1,6 @@
 //! The disk as Raft sees it: what a peer finds when it starts.
 //!
-//! Raft only reads here, and only at its start: while it runs, [`RaftLog`](super::RaftLog) keeps the log in
+//! Raft only reads here, and the log only at its start: while it runs, [`RaftLog`](super::RaftLog) keeps it in
 //! memory. Writing is the owner's part, told by each [`Ready`](super::Ready).
 
 use crate::ids::{Index, Term};
