@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{IsTerminal, Read, Write};
+use std::sync::Once;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -49,6 +50,8 @@ impl Lab {
             // Diffs end up in a grader's report or a log file: no escapes there.
             yansi::disable();
         }
+        static HOOK: Once = Once::new();
+        HOOK.call_once(report_panics_alike);
         let (tx, rx) = mpsc::channel();
         let lab =
             Lab { name, seed: Cell::new(env_number("SIM_SEED", 1)), nonce: read_nonce(), _watchdog: tx };
@@ -100,6 +103,23 @@ impl Drop for Lab {
             written.expect("the completion record reaches the grader");
         }
     }
+}
+
+/// The same failure must read the same in every run, and the standard report names the thread by a number that
+/// the system draws. With `RUST_BACKTRACE` the standard one comes, with its backtrace.
+fn report_panics_alike() {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("without a name");
+        let place = panic.location().map_or("an unknown place".to_string(), ToString::to_string);
+        eprintln!(
+            "\nthread '{name}' panicked at {place}:\n{}",
+            panic.payload_as_str().unwrap_or("(no text)")
+        );
+    }));
 }
 
 /// Ends the process if the test does not end, or fills the memory.
