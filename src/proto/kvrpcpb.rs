@@ -127,8 +127,15 @@ pub struct RawBatchPutRequest {
     pub pairs: ::prost::alloc::vec::Vec<KvPair>,
     #[prost(string, tag = "3")]
     pub cf: ::prost::alloc::string::String,
+    /// Both times to live must be 0, as for `RawPutRequest`: the first is the older form, for all pairs.
+    #[deprecated]
+    #[prost(uint64, tag = "4")]
+    pub ttl: u64,
     #[prost(bool, tag = "5")]
     pub for_cas: bool,
+    /// For each pair, or one for all.
+    #[prost(uint64, repeated, tag = "6")]
+    pub ttls: ::prost::alloc::vec::Vec<u64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RawBatchPutResponse {

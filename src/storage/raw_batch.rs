@@ -5,7 +5,7 @@
 
 use super::{Modify, Storage, check_key, pairs_answer, write_answer};
 use crate::engine::{Cf, KeyRange};
-use crate::error::Error;
+use crate::error::{Error, Rejection};
 use crate::proto::kvrpcpb::{
     KvPair, RawBatchDeleteRequest, RawBatchDeleteResponse, RawBatchGetRequest, RawBatchGetResponse,
     RawBatchPutRequest, RawBatchPutResponse, RawDeleteRangeRequest, RawDeleteRangeResponse,
@@ -18,7 +18,8 @@ pub fn raw_batch_get(storage: &dyn Storage, request: &RawBatchGetRequest) -> Raw
     RawBatchGetResponse { region_error, pairs }
 }
 
-/// Writes several keys, all or none. Where a key is given twice, the later value stays.
+/// Writes several keys, all or none. Where a key is given twice, the later value stays. A time to live other
+/// than 0 is refused, as for a single put.
 pub fn raw_batch_put(storage: &dyn Storage, request: &RawBatchPutRequest) -> RawBatchPutResponse {
     let (region_error, error) = write_answer(batch_put(storage, request));
     RawBatchPutResponse { region_error, error }
@@ -54,6 +55,11 @@ fn batch_get(storage: &dyn Storage, request: &RawBatchGetRequest) -> Result<Vec<
 
 fn batch_put(storage: &dyn Storage, request: &RawBatchPutRequest) -> Result<(), Error> {
     let cf = Cf::parse(&request.cf)?;
+    #[expect(deprecated, reason = "old clients still set it")]
+    let has_ttl = request.ttl != 0 || request.ttls.iter().any(|ttl| *ttl != 0);
+    if has_ttl {
+        return Err(Rejection::Ttl.into());
+    }
     let mut changes = Vec::with_capacity(request.pairs.len());
     for pair in &request.pairs {
         check_key(&pair.key)?;

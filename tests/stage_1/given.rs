@@ -28,13 +28,18 @@ fn batch_put_and_batch_get() {
     });
 }
 
-/// A batch with one key that cannot be is refused whole.
+/// A batch with one key that cannot be, or one value that is to expire, is refused whole.
 #[test]
 fn a_batch_with_a_bad_key_is_refused_whole() {
     let _lab = lab!();
     on_each_engine(|server| {
         server.put("a", "1");
         assert_ne!(batch_put(server, &["b", "", "c"]), "", "an empty key is an error");
+        let pair = |key: &'static str| KvPair { key: key.into(), value: "1".into(), error: None };
+        let request =
+            RawBatchPutRequest { pairs: ["b", "c"].map(pair).into(), ttls: vec![0, 5], ..Default::default() };
+        let error = raw_batch_put(&server.storage, &request).error;
+        assert_ne!(error, "", "a time to live is an error, for it would not be kept");
         assert_eq!(server.all_keys(""), "a", "nothing of the batch was written");
     });
 }
