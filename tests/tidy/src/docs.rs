@@ -100,19 +100,20 @@ fn each(repo: &Repo, kind: Kind, rule: impl Fn(&str, &Piece<'_>) -> Option<Strin
     findings
 }
 
-/// Every page of the docs and every handout is in the book.
+/// Every page of the docs and every handout is in the book, once: mdBook refuses a second time.
 pub fn summary(repo: &Repo) -> Vec<String> {
     let index = "docs/SUMMARY.md";
-    let listed: BTreeSet<String> = pieces(repo.text(index).unwrap_or_default())
+    let listed: Vec<String> = pieces(repo.text(index).unwrap_or_default())
         .iter()
         .filter(|piece| piece.kind == Kind::Link)
         .filter_map(|piece| resolve(index, piece.text))
         .collect();
-    ["docs/", "labs/"]
-        .iter()
-        .flat_map(|folder| repo.files(folder, ".md"))
-        .filter(|(path, _)| *path != index && !listed.contains(*path))
-        .map(|(path, _)| format!("{path}: add it to {index}, or no reader of the book finds it"))
+    let pages = ["docs/", "labs/"].iter().flat_map(|folder| repo.files(folder, ".md"));
+    pages
+        .filter(|(path, _)| *path != index)
+        .map(|(path, _)| (path, listed.iter().filter(|page| *page == path).count()))
+        .filter(|(_, times)| *times != 1)
+        .map(|(path, times)| format!("{path}: it is {times} times in {index}: list it once"))
         .collect()
 }
 
@@ -171,9 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_outside_the_book_is_found() {
+    fn a_page_outside_the_book_or_twice_in_it_is_found() {
         let page = ("docs/raft.md", "");
         assert_eq!(summary(&Repo::of(&[page, ("docs/SUMMARY.md", "- [Raft](raft.md)")])).len(), 0);
         assert_eq!(summary(&Repo::of(&[page, ("docs/SUMMARY.md", "- [Log](log.md)")])).len(), 1);
+        assert_eq!(
+            summary(&Repo::of(&[page, ("docs/SUMMARY.md", "[Raft](raft.md) [Raft](raft.md)")])).len(),
+            1
+        );
     }
 }
