@@ -96,20 +96,23 @@ _stage FEATURES TARGET MODULE *FILTERS:
 
 # Grade a submission: every listed test, then a tally
 [no-cd]
+[no-exit-message]
 [group('instructors')]
 grade DIR *OPTIONS:
-    {{ grade }} grade "$@"
+    @{{ grade }} grade "$@"
 
 # Write the starter code to a new folder: `just starter DIR [--upto STAGE]`
 [no-cd]
+[no-exit-message]
 [group('instructors')]
 starter DIR *OPTIONS:
-    {{ grade }} starter "$@"
+    @{{ grade }} starter "$@"
 
 # Show that the suites fail every wrong version in grading/mutants
+[no-exit-message]
 [group('instructors')]
 mutants *STAGE:
-    {{ grade }} mutants "$@"
+    @{{ grade }} mutants "$@"
 
 # Everything: all suites on both engines, the kit's own checks, a sample of the mutants
 [group('developers')]

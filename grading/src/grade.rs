@@ -20,6 +20,8 @@ use crate::submission;
 use crate::text;
 use crate::tree::Tree;
 
+/// So many names of tests are shown where a list is wrong.
+const SHOWN_TESTS: usize = 3;
 /// So many compiler errors, or source check hits, are shown.
 const SHOWN_ERRORS: usize = 5;
 
@@ -85,7 +87,9 @@ fn first_few(mut errors: Vec<String>) -> Vec<String> {
 fn build(kit: &Kit, scratch: &Scratch, tree: &Tree, stages: &[&Stage]) -> Result<Build> {
     let workshop = scratch.lay_out(tree, kit.labs.build_limit)?;
     let (features, targets) = needs(stages);
-    let bar = spinner(format!("building {}", targets.join(", ")));
+    let what = format!("building {}", targets.join(", "));
+    let bar = spinner(what.clone());
+    say_if_hidden(&bar, &what);
     let build = workshop.build(&features, &targets);
     bar.finish_and_clear();
     scratch.built()?;
@@ -132,7 +136,13 @@ pub fn difference(stage: &Stage, exist: &[&str]) -> Vec<String> {
         (unknown.collect::<Vec<_>>(), "in the suite but not in labs.toml"),
     ] {
         if !names.is_empty() {
-            out.push(format!("stage {}: {what}: {}", stage.id, names.join(", ")));
+            let more = if names.len() > SHOWN_TESTS { ", ..." } else { "" };
+            let first = names.iter().take(SHOWN_TESTS).copied().collect::<Vec<_>>().join(", ");
+            let count = names.len();
+            out.push(format!(
+                "stage {}: {count} {what}: {first}{more}. Who maintains the kit runs `just lists`",
+                stage.id
+            ));
         }
     }
     out
@@ -152,6 +162,7 @@ fn run_all(
         .collect();
     let run_dir = scratch.run_dir()?;
     let bar = bar(jobs.len() as u64);
+    say_if_hidden(&bar, &format!("running {} tests", jobs.len()));
     let outcomes = in_parallel(&jobs, options.jobs, |&(stage, program, test)| {
         let outcome = run_test(program, stage, test, options.seed, run_dir.path());
         bar.inc(1);
@@ -208,6 +219,13 @@ pub fn bar(length: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Where no terminal shows a bar, a line says what takes the time.
+fn say_if_hidden(bar: &ProgressBar, what: &str) {
+    if bar.is_hidden() {
+        eprintln!("{what}");
+    }
 }
 
 fn spinner(message: String) -> ProgressBar {

@@ -17,6 +17,9 @@ use crate::tree::Tree;
 
 /// The root file of the library.
 const ROOT: &str = "src/lib.rs";
+/// What a student reads first, and the file that is made of it: the kit's own is for those who have the kit.
+const STUDENT_README: &str = "labs/student.md";
+const README: &str = "README.md";
 
 /// Writes a starter to `dir`, a new or empty folder. The stages before and at `upto` keep their solution.
 pub fn starter(kit: &Kit, dir: &Path, upto: Option<&str>) -> Result<()> {
@@ -74,6 +77,9 @@ fn strip_all(labs: &Labs, source: &Tree, kept: &[String]) -> Result<Tree> {
             }
         }
         out.files.insert(path.clone(), file);
+    }
+    if let Some(readme) = out.files.get(STUDENT_README).cloned() {
+        out.files.insert(README.to_string(), readme);
     }
     if stubs && let Some(root) = out.text(ROOT).map(quiet_crate) {
         out.put(ROOT, root);

@@ -14,8 +14,8 @@ fn the_lists_are_compared_and_written() {
     let called = fake.call("kit", &["tests"]);
     assert_eq!(called.code, 1);
     for wanted in [
-        "stage 1: in the suite but not in labs.toml: one::answers",
-        "stage 2: in labs.toml but not in the suite: two::gone",
+        "stage 1: 1 in the suite but not in labs.toml: one::answers. ",
+        "stage 2: 1 in labs.toml but not in the suite: two::gone. ",
     ] {
         assert!(called.out.contains(wanted), "{}", called.out);
     }

@@ -38,6 +38,15 @@ fn a_starter_shows_no_solution_and_nothing_of_the_staff() {
 }
 
 #[test]
+fn a_student_reads_a_page_for_students_first() {
+    let fake = Fake::new();
+    fake.write("kit", "labs/student.md", "Dear student.\n");
+    assert_eq!(fake.call("kit", &["starter", "../s"]).code, 0);
+    assert_eq!(fake.read("s", "README.md"), "Dear student.\n");
+    assert_eq!(fake.read("kit", "README.md"), "Read me.\n");
+}
+
+#[test]
 fn a_starter_grades_itself_like_the_kit() {
     let fake = Fake::new();
     assert_eq!(fake.call("kit", &["starter", "../s", "--upto", "1"]).code, 0);

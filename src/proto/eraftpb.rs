@@ -62,7 +62,7 @@ pub struct Snapshot {
 /// | MsgRequestVoteResponse | voter -> candidate   | `reject`: vote refused                                 |
 /// | MsgSnapshot            | leader -> follower   | `snapshot`                                             |
 /// | MsgHeartbeat           | leader -> follower   | `commit`: min(leader's commit, what this follower is known to have) |
-/// | MsgHeartbeatResponse   | follower -> leader   | none                                                   |
+/// | MsgHeartbeatResponse   | follower -> leader   | `reject`: the heartbeat was of an older term           |
 /// | MsgUnreachable         | local                | none                                                   |
 /// | MsgSnapStatus          | local                | `reject`: the snapshot did not arrive                  |
 /// | MsgTransferLeader      | any -> leader        | `from`: the wanted leader                              |

@@ -79,8 +79,8 @@ impl<S: LogStorage> Raft<S> {
     /// (section 5.2).
     ///
     /// # Errors
-    /// If this term has another leader, be it this peer: two leaders of one term cannot be, so the message is
-    /// ignored.
+    /// [`RaftError::BadMessage`] if this term has another leader, be it this peer: two leaders of one term cannot
+    /// be, so the message is ignored.
     pub(super) fn follow_leader(&mut self, leader: PeerId) -> Result<(), RaftError> {
         // LAB 2aa BEGIN: one leader a term; whoever hears it follows and waits
         if ![NO_PEER, leader].contains(&self.leader_id) {

@@ -35,7 +35,8 @@ macro_rules! lab {
 ///   `exit(0)` in submitted code, or a line it prints, is no proof of a pass.
 /// - A failing test prints the seed and the one command that replays it.
 pub struct Lab {
-    name: &'static str,
+    /// Target, modules, function, and the case where there are several.
+    name: String,
     seed: Cell<u64>,
     nonce: Option<String>,
     // Dropping the sender tells the watchdog that the test has ended.
@@ -45,7 +46,7 @@ pub struct Lab {
 impl Lab {
     /// Use [`lab!`](crate::lab), which fills in the name.
     pub fn start(path: &'static str) -> Lab {
-        let name = path.strip_suffix("::here").unwrap_or(path);
+        let name = full_name(path.strip_suffix("::here").unwrap_or(path));
         if !std::io::stdout().is_terminal() {
             // Diffs end up in a grader's report or a log file: no escapes there.
             yansi::disable();
@@ -53,10 +54,10 @@ impl Lab {
         static HOOK: Once = Once::new();
         HOOK.call_once(report_panics_alike);
         let (tx, rx) = mpsc::channel();
-        let lab =
-            Lab { name, seed: Cell::new(env_number("SIM_SEED", 1)), nonce: read_nonce(), _watchdog: tx };
+        let seed = Cell::new(env_number("SIM_SEED", 1));
+        let lab = Lab { name: name.clone(), seed, nonce: read_nonce(), _watchdog: tx };
         let advice = lab.replay();
-        thread::spawn(move || watch(&rx, name, &advice));
+        thread::spawn(move || watch(&rx, &name, &advice));
         lab
     }
 
@@ -87,7 +88,7 @@ impl Lab {
             ("2a", "aa" | "ab" | "ac") => format!("2{module}"),
             _ => stage.to_string(),
         };
-        let test = self.name.split_once("::").map_or(self.name, |(_, rest)| rest);
+        let test = self.name.split_once("::").map_or(&*self.name, |(_, rest)| rest);
         format!("replay: SIM_SEED={} SIM_SEEDS=1 just test-{recipe} {test}", self.seed.get())
     }
 }
@@ -102,6 +103,17 @@ impl Drop for Lab {
             let written = writeln!(out, "\nraftkv-record {nonce}").and_then(|()| out.flush());
             written.expect("the completion record reaches the grader");
         }
+    }
+}
+
+/// The name of a test, with its case: `rstest` runs one function for all cases, and the test runner names the
+/// thread by the case. (With one thread for all tests it is "main", and the function has to do.)
+fn full_name(function: &str) -> String {
+    let thread = thread::current();
+    let (target, test) = function.split_once("::").unwrap_or(("", function));
+    match thread.name() {
+        Some(case) if case.starts_with(test) => format!("{target}::{case}"),
+        _ => function.to_string(),
     }
 }
 
