@@ -1,7 +1,7 @@
 //! Proposals: who takes them, who passes them on, who refuses (sections 5.1 and 5.3).
 
 use pretty_assertions::assert_eq as assert_same;
-use raftkv::proto::eraftpb::MessageType;
+use raftkv::proto::eraftpb::{Entry, EntryType, Message, MessageType};
 use raftkv::raft::{RaftError, Role};
 use raftkv_testkit::lab;
 use raftkv_testkit::raft_net::Setup;
@@ -83,6 +83,33 @@ fn a_message_may_carry_several_commands() {
         ["e1t1", "x", "y", "z"],
         "all are committed, with the old entry before them"
     );
+}
+
+/// To Raft an entry is more than its bytes: type and context belong to whoever proposed it, and get into the log
+/// with it, whether the leader was asked or a follower.
+#[test]
+fn a_command_keeps_its_type_and_context() {
+    let lab = lab!();
+    let mut message: Message = proposal(3, 1, &["x"]).into();
+    message.entries[0].set_entry_type(EntryType::EntryConfChange);
+    message.entries[0].context = "for the proposer".into();
+    let kept = |e: &Entry| {
+        let what = (e.entry_type(), &e.data[..], &e.context[..]);
+        assert_eq!(
+            what,
+            (EntryType::EntryConfChange, &b"x"[..], &b"for the proposer"[..]),
+            "type, data and context are the proposer's: Raft adds index and term, and changes nothing else"
+        );
+    };
+    let mut net = leader_among_puppets(&lab, 3);
+    net.hand(message.clone());
+    kept(net.node(1).seen.log.last().expect("it has two entries"));
+
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    net.hand(heartbeat(2, 1).term(1));
+    net.hand(message);
+    let passed_on = net.mail(2).into_iter().find(|m| m.msg_type() == MessageType::MsgPropose);
+    kept(&passed_on.expect("2 leads: the command is passed on to it").entries[0]);
 }
 
 /// A passed-on command that finds no leader any more is not put into a log.
