@@ -82,7 +82,8 @@ impl<S: LogStorage> Raft<S> {
             return Err(RaftError::BadMessage { from: m.from, why });
         }
         let has_grown = progress.accepted(m.index);
-        self.append_due |= progress.next <= self.log.last_index();
+        let has_news = progress.next <= self.log.last_index() || progress.commit_sent < self.log.committed();
+        self.append_due |= has_news && !progress.is_paused();
         if has_grown {
             self.maybe_commit();
         }
