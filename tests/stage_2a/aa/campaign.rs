@@ -294,5 +294,9 @@ fn a_candidate_refuses_its_rivals_of_the_same_term() {
         answer.reject,
         "2 asks again, for term 1 still: node 1 leads that term by its own vote, and refuses"
     );
-    assert_eq!((net.role(1), net.term(1)), (Role::Leader, 1), "a rival of its own term deposes no leader");
+    assert_eq!(
+        (net.role(1), net.term(1), net.leader_of(1)),
+        (Role::Leader, 1, 1),
+        "a rival of its own term deposes no leader (role, term, leader)"
+    );
 }

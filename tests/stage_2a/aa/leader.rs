@@ -49,10 +49,10 @@ fn a_new_leader_announces_itself_at_once() {
     }
     for to in [2, 3, 4, 5] {
         let mail = net.mail(to);
-        let from_leader = |t| t == MessageType::MsgHeartbeat || t == MessageType::MsgAppend;
         assert!(
-            mail.iter().any(|m| from_leader(m.msg_type()) && m.term == 1),
-            "the new leader must send {to} a heartbeat or an append before any tick (section 5.2); it sent {mail:?}"
+            mail.iter().any(|m| m.msg_type() == MessageType::MsgHeartbeat && m.term == 1),
+            "the new leader must send {to} a heartbeat before any tick, to keep it from standing for election \
+             (section 5.2); it sent {mail:?}"
         );
     }
 }
@@ -149,8 +149,26 @@ fn the_first_heartbeats_claim_no_commit() {
     }
 }
 
-/// Section 5.2: a term has one leader at most. Whoever claims to lead the term that is led here is in error:
-/// the message is ignored, with or without an error.
+/// Section 5.2: a term has one leader at most. Who else claims to lead it is in error: a follower stays with the
+/// leader it knows, and ignores the message, with or without an error.
+#[test]
+fn a_follower_keeps_the_leader_of_its_term() {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).start();
+    net.hand(heartbeat(2, 1).term(1));
+    for letter in [heartbeat(3, 1), append(3, 1)] {
+        let _ = net.inject(letter.term(1));
+        assert_eq!(
+            (net.role(1), net.term(1), net.leader_of(1)),
+            (Role::Follower, 1, 2),
+            "2 leads term 1, and a term has one leader at most: 3 cannot lead it too (section 5.2)"
+        );
+    }
+    net.hand(heartbeat(3, 1).term(2));
+    assert_eq!(net.leader_of(1), 3, "3 may lead the next term");
+}
+
+/// Section 5.2: nor does a leader give way to anybody who claims to lead the term in which it was elected.
 #[test]
 fn a_leader_ignores_who_claims_to_lead_its_term() {
     let lab = lab!();

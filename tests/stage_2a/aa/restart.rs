@@ -13,7 +13,11 @@ fn a_vote_survives_a_crash() {
     assert!(!net.ask(vote_request(2, 1).term(4)).reject, "2 is the first to ask in term 4: granted");
     net.crash(1);
     net.restart(1);
-    assert_eq!((net.role(1), net.term(1)), (Role::Follower, 4), "it comes back as a follower of term 4");
+    assert_eq!(
+        (net.role(1), net.term(1), net.leader_of(1)),
+        (Role::Follower, 4, 0),
+        "it comes back as a follower of term 4, and has not heard who leads it: 2 may have lost (role, term, leader)"
+    );
     assert!(
         net.ask(vote_request(3, 1).term(4).last(9, 4)).reject,
         "before the crash node 1 voted for 2 in term 4: it must refuse 3 (section 5.2; figure 2, votedFor)"

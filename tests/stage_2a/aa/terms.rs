@@ -84,9 +84,12 @@ fn a_request_of_an_old_term_changes_nothing_and_is_told_the_new_one(#[case] role
             "the sender of a {what} is stuck in term 2: it must be answered in term 3, so that it steps down \
              (section 5.1); it got {answers:?}"
         );
-        let is_yes = |m: &&Message| m.msg_type() != MessageType::MsgHeartbeatResponse && !m.reject;
+        let consents = |m: &&Message| {
+            let t = m.msg_type();
+            !m.reject && (t == MessageType::MsgAppendResponse || t == MessageType::MsgRequestVoteResponse)
+        };
         assert_eq!(
-            answers.iter().find(is_yes),
+            answers.iter().find(consents),
             None,
             "a {what} of term 2 must be refused in term 3 (figure 2: \"reply false if term < currentTerm\")"
         );

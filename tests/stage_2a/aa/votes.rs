@@ -1,6 +1,7 @@
 //! Giving a vote: to whom, and how often (sections 5.2 and 5.4.1).
 
 use raftkv::ids::{Index, Term};
+use raftkv::proto::eraftpb::MessageType;
 use raftkv::raft::Role;
 use raftkv_testkit::lab;
 use raftkv_testkit::raft_net::Setup;
@@ -39,6 +40,34 @@ fn only_a_log_at_least_as_up_to_date_gets_the_vote(
     );
     assert_eq!(answer.term, 7, "the answer is of the candidate's term, which is ours now");
     assert_eq!(net.vote(1), if granted { 2 } else { 0 }, "the vote on record is the vote that was told");
+}
+
+/// Section 5.4.1: a log that is compacted has a last entry too: its index and term are what counts, also when
+/// no entry is left.
+#[rstest]
+#[case::as_long((3, 3), true)]
+#[case::shorter((2, 3), false)]
+#[case::earlier_term((9, 1), false)]
+#[case::later_term((1, 4), true)]
+fn a_compacted_log_is_compared_by_its_last_entry(#[case] theirs: (Index, Term), #[case] granted: bool) {
+    let lab = lab!();
+    let mut net = Setup::of(&lab, 3).puppets(&[2, 3]).log(1, &[1, 1, 3]).compacted(1, 3).start();
+    let answer = net.ask(vote_request(2, 1).term(7).last(theirs.0, theirs.1));
+    assert_eq!(
+        !answer.reject, granted,
+        "our log is compacted up to its last entry 3@3, the candidate's ends with {}@{} (granted? section 5.4.1)",
+        theirs.0, theirs.1
+    );
+    net.campaign(1);
+    for to in [2, 3] {
+        let mail = net.mail(to);
+        let request = mail.iter().find(|m| m.msg_type() == MessageType::MsgRequestVote);
+        assert_eq!(
+            request.map(|m| (m.index, m.log_term)),
+            Some((3, 3)),
+            "and its own request to {to} names 3@3 as its last entry, by index and term (section 5.4.1)"
+        );
+    }
 }
 
 /// Section 5.2: one vote a term, first come, first served; the same candidate may ask again, for the answer
@@ -137,6 +166,7 @@ fn hearing_the_leader_does_not_free_the_vote() {
     net.hand(heartbeat(2, 1).term(1));
     let answer = net.ask(vote_request(3, 1).term(1).last(9, 1));
     assert!(answer.reject, "2 got the vote of term 1, and leads it: 3 must be refused");
+    assert_eq!(net.leader_of(1), 2, "and 2 leads it still: a refused rival changes nothing");
 
     let mut net = Setup::of(&lab, 5).puppets(&[2, 3, 4, 5]).start();
     net.campaign(1);
