@@ -52,6 +52,28 @@ fn timeouts_fill_their_interval(#[case] election_tick: u32) {
     );
 }
 
+/// Config::seed: random, but from the seed in the settings and nothing else, so that a run that fails can be had
+/// again.
+#[test]
+fn timeouts_come_from_the_seed() {
+    let lab = lab!();
+    let timeouts = |seed| {
+        let mut net = Setup::seeded(seed, 3).puppets(&[2, 3]).start();
+        (0..50).map(|_| ticks_to_campaign(&mut net, 40)).collect::<Vec<u64>>()
+    };
+    let first = timeouts(lab.seed());
+    assert_eq!(
+        timeouts(lab.seed()),
+        first,
+        "the same seed and the same ticks: the same 50 election timeouts (Config::seed)"
+    );
+    assert_ne!(
+        timeouts(lab.seed().wrapping_add(1)),
+        first,
+        "another seed, and the same 50 election timeouts: they are not drawn from it (Config::seed)"
+    );
+}
+
 /// Section 5.2: timeouts are spread out, so that mostly a single server times out first. That holds when all
 /// start together, and above all when all have just heard the same message: the request of a candidate, or the
 /// last heartbeat of a leader.
