@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Error::Region`] | the client's library: it asks another peer, or again | `region_error` of the response |
 //! | [`Error::Rejected`] | the client's user: this request can never work | `error` of the response |
+//! | [`Error::Undetermined`] | the client's user: nobody knows whether it was carried out | `error` of the response |
 //! | [`Error::Engine`] | nobody outside: **the store must stop** | `error` of the response, and the log |
 //!
 //! A store whose disk has failed no longer knows what is on it. If it went on, it could acknowledge what is
@@ -25,6 +26,11 @@ pub enum Error {
     /// The request makes no sense, on any store.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+
+    /// The request is on its way, and whoever would have told how it ended is gone: it was carried out, or it will be,
+    /// or never. A client library that asked again could carry it out twice, so it must not hear a region error.
+    #[error("undetermined, the request may be carried out or not: {0}")]
+    Undetermined(String),
 
     /// The disk failed. What was to be written may be there or not.
     #[error(transparent)]
@@ -49,13 +55,26 @@ pub enum Rejection {
     /// Values do not expire here. Storing one as if it did not matter would be a broken promise.
     #[error("a time to live is not supported")]
     Ttl,
+
+    /// A command that no store understands.
+    #[error("bad command: {0}")]
+    BadCommand(&'static str),
+}
+
+/// Refuses a key that no storage takes: an empty one, or one that is too long.
+pub fn check_key(key: &[u8]) -> Result<(), Rejection> {
+    match key.len() {
+        0 => Err(Rejection::EmptyKey),
+        1..=MAX_KEY_LEN => Ok(()),
+        len => Err(Rejection::KeyTooLong(len)),
+    }
 }
 
 impl Error {
     /// True where the store must not go on after this error.
     pub fn stops_store(&self) -> bool {
         match self {
-            Error::Region(_) | Error::Rejected(_) => false,
+            Error::Region(_) | Error::Rejected(_) | Error::Undetermined(_) => false,
             Error::Engine(_) => true,
         }
     }
@@ -90,6 +109,7 @@ mod tests {
         assert!(Error::from(EngineError::Crashed).stops_store());
         assert!(!Error::from(Rejection::EmptyKey).stops_store());
         assert!(!Error::from(errorpb::Error::default()).stops_store());
+        assert!(!Error::Undetermined(String::new()).stops_store());
     }
 
     #[test]

@@ -5,13 +5,14 @@
 //! | raft log | `0x01 0x02 region_id 0x01 index` | `eraftpb::Entry` | raft, default |
 //! | raft state | `0x01 0x02 region_id 0x02` | `raft_serverpb::RaftLocalState` | raft, default |
 //! | apply state | `0x01 0x02 region_id 0x03` | `raft_serverpb::RaftApplyState` | kv, raft |
+//! | store ident | `0x01 0x01` | `raft_serverpb::StoreIdent` | kv, raft |
 //! | region state | `0x01 0x03 region_id 0x01` | `raft_serverpb::RegionLocalState` | kv, raft |
 //!
 //! Numbers are eight bytes, big-endian: byte order, which is what an engine sorts by, is then numeric order.
 //! So a region's log entries lie side by side, in the order of the log.
 //!
 //! The data itself lies in the kv engine under the client's own keys, in the column families `default`, `write`
-//! and `lock`. The two records in the kv engine have the column family `raft` to themselves: a client can write
+//! and `lock`. The records in the kv engine have the column family `raft` to themselves: a client can write
 //! any key, but only in the other three.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,6 +22,8 @@ use crate::ids::{Index, RegionId};
 
 const LOCAL: u8 = 0x01;
 
+const STORE_IDENT: u8 = 0x01;
+
 const REGION_RAFT: u8 = 0x02;
 const LOG: u8 = 0x01;
 const RAFT_STATE: u8 = 0x02;
@@ -28,6 +31,11 @@ const APPLY_STATE: u8 = 0x03;
 
 const REGION_META: u8 = 0x03;
 const REGION_STATE: u8 = 0x01;
+
+/// The key of the record that says whose disk this is.
+pub fn store_ident() -> Bytes {
+    Bytes::from_static(&[LOCAL, STORE_IDENT])
+}
 
 /// The key of one log entry.
 pub fn raft_log(region: RegionId, index: Index) -> Bytes {
@@ -98,6 +106,7 @@ mod tests {
             raft_log(0x0102, 0x0a0b)[..],
             [1, 2, 0, 0, 0, 0, 0, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]
         );
+        assert_eq!(store_ident()[..], [1, 1]);
         assert_eq!(raft_state(7)[..], [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 2]);
         assert_eq!(apply_state(7)[..], [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 3]);
         assert_eq!(region_state(7)[..], [1, 3, 0, 0, 0, 0, 0, 0, 0, 7, 1]);

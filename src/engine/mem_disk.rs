@@ -90,11 +90,21 @@ impl MemDisk {
     /// The machine loses power, if it has not stopped already, and comes back: every engine is as it was at
     /// its last synced write. Engines that were open are dead and may be opened again at once.
     pub fn restart(&self) {
+        self.reboot(|stored| stored.current = stored.synced.clone());
+    }
+
+    /// The process is killed, if it has not stopped already, and started again; the machine itself stays up. What was
+    /// written is there, synced or not: the operating system has it.
+    pub fn restart_process(&self) {
+        self.reboot(|_| ());
+    }
+
+    fn reboot(&self, effect: impl Fn(&mut Stored)) {
         let mut state = self.lock();
         state.stopped = false;
         state.boot += 1;
         for stored in state.engines.values_mut() {
-            stored.current = stored.synced.clone();
+            effect(stored);
             stored.open = Weak::new();
         }
     }

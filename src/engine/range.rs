@@ -43,6 +43,25 @@ impl KeyRange {
         !self.is_before_end(&self.start)
     }
 
+    /// The keys that are in both.
+    pub fn intersect(&self, other: KeyRange) -> KeyRange {
+        let end = if self.is_before_end(&other.end) && !other.end.is_empty() || self.end.is_empty() {
+            other.end
+        } else {
+            self.end.clone()
+        };
+        KeyRange { start: other.start.max(self.start.clone()), end }
+    }
+
+    /// The bound that lies outside `other`, if one does.
+    pub fn outside(&self, other: &KeyRange) -> Option<&[u8]> {
+        if !other.contains(&self.start) {
+            return Some(&self.start);
+        }
+        let inside = other.end.is_empty() || (!self.end.is_empty() && self.end <= other.end);
+        (!inside).then_some(&self.end)
+    }
+
     /// The upper bound as the standard library writes it.
     pub(crate) fn upper_bound(&self) -> Bound<&[u8]> {
         if self.end.is_empty() { Bound::Unbounded } else { Bound::Excluded(&self.end) }
@@ -66,6 +85,31 @@ mod tests {
         assert!(!KeyRange::new("b", "").contains(b"a"));
         assert!(!KeyRange::new("b", "").is_empty());
         assert!(KeyRange::all().contains(b""));
+    }
+
+    #[test]
+    fn what_two_ranges_share() {
+        let shared = |a: [&'static str; 2], b: [&'static str; 2]| {
+            KeyRange::new(a[0], a[1]).intersect(KeyRange::new(b[0], b[1]))
+        };
+        assert_eq!(shared(["b", "d"], ["", ""]), KeyRange::new("b", "d"));
+        assert_eq!(shared(["", ""], ["b", "d"]), KeyRange::new("b", "d"));
+        assert_eq!(shared(["b", "d"], ["c", "e"]), KeyRange::new("c", "d"));
+        assert_eq!(shared(["b", ""], ["c", "e"]), KeyRange::new("c", "e"));
+        assert!(shared(["b", "d"], ["d", ""]).is_empty());
+        assert!(shared(["b", "d"], ["", "b"]).is_empty());
+    }
+
+    #[test]
+    fn which_bound_lies_outside() {
+        let outside = |a: [&'static str; 2], b: [&'static str; 2]| {
+            KeyRange::new(a[0], a[1]).outside(&KeyRange::new(b[0], b[1])).map(<[u8]>::to_vec)
+        };
+        assert_eq!(outside(["b", "d"], ["b", "d"]), None);
+        assert_eq!(outside(["b", "d"], ["a", ""]), None);
+        assert_eq!(outside(["a", "d"], ["b", "d"]), Some(b"a".to_vec()));
+        assert_eq!(outside(["b", "e"], ["b", "d"]), Some(b"e".to_vec()));
+        assert_eq!(outside(["b", ""], ["b", "d"]), Some(Vec::new()), "an open end reaches past every end");
     }
 
     #[test]

@@ -89,6 +89,21 @@ fn a_sweep_visits_every_crash_point() {
     assert_eq!(left, ["", "a", "a b", "a b c", "a b c d"]);
 }
 
+/// A killed process loses nothing that it has written, synced or not: the machine is still up. Power loss does.
+#[test]
+fn a_killed_process_keeps_what_it_wrote() {
+    let _lab = lab!();
+    let disk = MemDisk::new();
+    let engine = disk.open("kv").unwrap();
+    engine.write(puts(Cf::Default, &[("a", "1")]), true).unwrap();
+    engine.write(puts(Cf::Default, &[("b", "1")]), false).unwrap();
+    disk.restart_process();
+    assert!(engine.write(puts(Cf::Default, &[("c", "1")]), true).is_err(), "the old process is gone");
+    assert_eq!(keys(&disk.open("kv").unwrap(), Cf::Default), "a b", "killed");
+    disk.restart();
+    assert_eq!(keys(&disk.open("kv").unwrap(), Cf::Default), "a", "power lost");
+}
+
 /// Writes are counted over all engines, failed ones included, so a sweep knows where to end.
 #[test]
 fn writes_are_counted() {

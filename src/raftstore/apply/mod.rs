@@ -1,0 +1,80 @@
+//! From a committed entry to data and an answer.
+//!
+//! Every peer of the region applies the same entries in the same order, so all of them come to the same data (section
+//! 5.4.3). Only the one that proposed a command has somebody to answer.
+//!
+//! - **Exactly once.** Data and applied index are in one batch: after a crash, either both are there or none, and in the
+//!   second case the entry is applied again, to the data as it was. For a put, twice would be as good as once; for a
+//!   compare-and-swap it would not.
+//! - **Looked at again.** Between proposal and here the region may have changed. The check is part of the state machine: all
+//!   peers come to the same verdict at the same place in the log.
+
+mod data;
+mod round;
+
+use prost::Message;
+
+use super::command::Command;
+use super::{Answer, CommandResult, Peer, StoreError, region_error};
+use crate::proto::eraftpb::Entry;
+use crate::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, RaftResponseHeader};
+
+pub use round::ApplyRound;
+
+impl Peer {
+    /// Carries out committed entries, in order, and settles who waited for them.
+    ///
+    /// After: the batch of the round has the data, and the applied index of the last entry.
+    ///
+    /// # Errors
+    /// The disk failed, or an entry cannot be read: the store must stop, for it would never again hold what the others
+    /// hold.
+    pub(super) fn apply(&mut self, entries: &[Entry], round: &mut ApplyRound) -> Result<(), StoreError> {
+        // LAB 2b BEGIN: for each entry: carry out, answer; the leader's empty entry has nothing to carry out
+        for entry in entries {
+            let result = self.carry_out(entry, round)?;
+            self.node.storage_mut().set_applied(entry.index, round.batch());
+            self.answer(entry, result, round);
+        }
+        Ok(())
+        // LAB 2b END
+    }
+
+    // SOLUTION 2b BEGIN
+    /// One entry. A command that cannot be served here and now has an error for a result, the same on every peer, and
+    /// changes nothing.
+    fn carry_out(&self, entry: &Entry, round: &mut ApplyRound) -> Result<CommandResult, StoreError> {
+        let mut answer = Answer { response: RaftCmdResponse::default(), snapshot: None };
+        if entry.data.is_empty() {
+            return Ok(Ok(answer));
+        }
+        let request = RaftCmdRequest::decode(entry.data.clone()).map_err(|error| {
+            StoreError::Corrupt(format!("entry {} of region {}: {error}", entry.index, self.region_id()))
+        })?;
+        let command = match Command::parse(&request) {
+            Ok(command) => command,
+            Err(rejection) => return Ok(Err(rejection.into())),
+        };
+        if let Err(error) = self.check_command(&command) {
+            return Ok(Err(error));
+        }
+        let uuid = request.header.unwrap_or_default().uuid;
+        answer.response.header = Some(RaftResponseHeader { uuid, current_term: self.term(), error: None });
+        self.execute(&command, round, &mut answer)?;
+        Ok(Ok(answer))
+    }
+
+    /// Tells who waited for this entry what came of it, and who waited for another one in its place that it is overtaken.
+    fn answer(&mut self, entry: &Entry, result: CommandResult, round: &mut ApplyRound) {
+        let settled = self.proposals.settle(entry.index, entry.term);
+        for id in settled.stale {
+            let error =
+                region_error::stale_command("another leader's entry took the command's place in the log");
+            round.reply(id, Err(error));
+        }
+        if let Some(id) = settled.done {
+            round.reply(id, result);
+        }
+    }
+    // SOLUTION 2b END
+}

@@ -1,0 +1,75 @@
+//! What is applied together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::engine::{Cf, Engine, Snapshot, WriteBatch, WriteOp};
+use crate::raftstore::{CommandId, CommandResult, Effect, StoreError};
+
+/// The kv engine's part of one round of work, for all peers.
+///
+/// Many entries share a write; [`ApplyRound::get`] sees what is not written yet. Answers are held back until everything
+/// is written.
+pub struct ApplyRound {
+    kv: Arc<dyn Engine>,
+    batch: WriteBatch,
+    replies: Vec<(CommandId, CommandResult)>,
+}
+
+impl ApplyRound {
+    /// Nothing applied yet.
+    pub fn new(kv: Arc<dyn Engine>) -> ApplyRound {
+        ApplyRound { kv, batch: WriteBatch::new(), replies: Vec::new() }
+    }
+
+    /// What will be written next.
+    pub fn batch(&mut self) -> &mut WriteBatch {
+        &mut self.batch
+    }
+
+    /// A key's value, as of here: with everything that is in the batch.
+    pub fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        for op in self.batch.ops().iter().rev() {
+            match op {
+                WriteOp::Put { cf: c, key: k, value } if (*c, &k[..]) == (cf, key) => {
+                    return Ok(Some(value.clone()));
+                }
+                WriteOp::Delete { cf: c, key: k } if (*c, &k[..]) == (cf, key) => return Ok(None),
+                WriteOp::DeleteRange { cf: c, range } if *c == cf && range.contains(key) => return Ok(None),
+                _ => {}
+            }
+        }
+        Ok(self.kv.snapshot().get(cf, key)?)
+    }
+
+    /// All data, as of here. Writes what is in the batch; so not in the middle of a command, or a crash could leave half of
+    /// it behind.
+    pub fn snapshot(&mut self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.flush()?;
+        Ok(self.kv.snapshot())
+    }
+
+    /// It is not synced. What a crash takes away is still in the log, which is; and it takes data and applied index
+    /// together.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if !self.batch.is_empty() {
+            self.kv.write(std::mem::take(&mut self.batch), false)?;
+        }
+        Ok(())
+    }
+
+    /// Answers a command, once the round is written.
+    pub fn reply(&mut self, id: CommandId, result: CommandResult) {
+        self.replies.push((id, result));
+    }
+
+    /// Writes the rest, then answers.
+    pub fn finish(mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {
+        self.flush()?;
+        for (id, result) in self.replies {
+            out(Effect::Reply { id, result });
+        }
+        Ok(())
+    }
+}

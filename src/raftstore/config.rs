@@ -1,0 +1,82 @@
+//! The settings of a store.
+
+use super::StoreError;
+use crate::ids::PeerId;
+use crate::raft;
+
+/// What holds for all peers of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// See [`raft::Config::election_tick`].
+    pub election_ticks: u32,
+    /// See [`raft::Config::heartbeat_tick`].
+    pub heartbeat_ticks: u32,
+    /// See [`raft::Config::max_bytes_per_msg`].
+    pub max_bytes_per_msg: usize,
+    /// See [`raft::Config::max_inflight_msgs`].
+    pub max_inflight_msgs: usize,
+    /// From which the peers draw their election timeouts.
+    pub seed: u64,
+    /// The largest command, in bytes as encoded in the log. A larger one is refused: it would hold up the heartbeats
+    /// behind it, on every link, and the memory of every peer.
+    pub entry_max_size: usize,
+    /// How many commands of one peer may wait for their answer. A leader that is cut off takes commands until it
+    /// learns of its successor; this bounds what it collects.
+    pub max_pending_proposals: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            election_ticks: 10,
+            heartbeat_ticks: 2,
+            max_bytes_per_msg: 1 << 20,
+            max_inflight_msgs: 256,
+            seed: 0,
+            entry_max_size: 8 << 20,
+            max_pending_proposals: 4096,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses settings under which no peer could work.
+    pub fn validate(&self) -> Result<(), StoreError> {
+        self.raft(1, 0).validate()?;
+        let complain = |what: &str| Err(StoreError::Config(what.to_string()));
+        if self.entry_max_size == 0 {
+            return complain("entry_max_size must be at least 1 byte");
+        }
+        if self.max_pending_proposals == 0 {
+            return complain("max_pending_proposals must be at least 1");
+        }
+        Ok(())
+    }
+
+    /// The settings of one peer, whose state machine has applied the entries up to `applied`.
+    pub(super) fn raft(&self, id: PeerId, applied: u64) -> raft::Config {
+        raft::Config {
+            election_tick: self.election_ticks,
+            heartbeat_tick: self.heartbeat_ticks,
+            seed: self.seed,
+            applied,
+            max_bytes_per_msg: self.max_bytes_per_msg,
+            max_inflight_msgs: self.max_inflight_msgs,
+            ..raft::Config::new(id)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_settings_are_refused_with_a_reason() {
+        let text = |config: Config| config.validate().unwrap_err().to_string();
+        assert!(Config::default().validate().is_ok());
+        assert!(text(Config { entry_max_size: 0, ..Config::default() }).contains("entry_max_size"));
+        assert!(text(Config { max_pending_proposals: 0, ..Config::default() }).contains("max_pending"));
+        assert!(text(Config { election_ticks: 1, ..Config::default() }).contains("election_tick"));
+    }
+}

@@ -1,0 +1,109 @@
+//! From a command to a log entry.
+//!
+//! Everything that can be checked is checked here, before the command costs anybody a disk write: is it for this store,
+//! this region, this peer, this term, this edition of the region, and are its keys in the region's range. By the time it is
+//! applied, some of that may have changed, so [`apply`](super::apply) looks again.
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::command::Command;
+use super::{CommandId, Config, Effect, Peer, Store, region_error};
+use crate::error::Error;
+use crate::ids::StoreId;
+use crate::proto::raft_cmdpb::{RaftCmdRequest, RaftRequestHeader};
+
+impl Store {
+    /// Puts a command into the log of its region, or refuses it at once.
+    pub(super) fn on_command(&mut self, id: CommandId, request: &RaftCmdRequest) {
+        if let Err(error) = self.propose(id, request) {
+            self.outbox.push_back(Effect::Reply { id, result: Err(error) });
+        }
+    }
+
+    fn propose(&mut self, id: CommandId, request: &RaftCmdRequest) -> Result<(), Error> {
+        let header = request.header.clone().unwrap_or_default();
+        check_store(&header, self.name.store)?;
+        let Some(peer) = self.peers.get_mut(&header.region_id) else {
+            return Err(region_error::region_not_found(header.region_id));
+        };
+        peer.check_header(&header)?;
+        peer.check_command(&Command::parse(request)?)?;
+        peer.propose(&self.config, id, request)
+    }
+}
+
+/// Is the command for this store? The header's peer says which store the client believes to have reached.
+fn check_store(header: &RaftRequestHeader, store: StoreId) -> Result<(), Error> {
+    // LAB 2b BEGIN: region_error has a constructor for each refusal
+    match &header.peer {
+        Some(peer) if peer.store_id != store => Err(region_error::store_not_match(peer.store_id, store)),
+        _ => Ok(()),
+    }
+    // LAB 2b END
+}
+
+impl Peer {
+    /// Is the command for this peer, as leader, in this term? A header without a peer, or with term 0, does not say; then any
+    /// will do.
+    ///
+    /// - Another peer's: `RegionNotFound` (see [`region_error::peer_not_found`]).
+    /// - This peer does not lead: `NotLeader`, with the leader if it is known.
+    /// - Another term: `StaleCommand`. In between there may have been another leader, of whose writes the sender knows
+    ///   nothing.
+    fn check_header(&self, header: &RaftRequestHeader) -> Result<(), Error> {
+        // LAB 2b BEGIN: in this order
+        let id = self.region_id();
+        if let Some(peer) = header.peer.as_ref().filter(|peer| peer.id != self.id()) {
+            return Err(region_error::peer_not_found(id, peer.id, self.id()));
+        }
+        if !self.is_leader() {
+            return Err(region_error::not_leader(id, self.leader()));
+        }
+        if header.term != 0 && header.term != self.term() {
+            let text = format!("the command is of term {}, this is term {}", header.term, self.term());
+            return Err(region_error::stale_command(text));
+        }
+        Ok(())
+        // LAB 2b END
+    }
+
+    /// Is the command for this edition of the region, and for its keys? Asked twice: when it is proposed, and when it is
+    /// applied.
+    pub(super) fn check_command(&self, command: &Command) -> Result<(), Error> {
+        // LAB 2b BEGIN: of the epoch, reads and writes care for the version only; Command knows its keys
+        let region = self.region();
+        let version = region.region_epoch.unwrap_or_default().version;
+        if command.epoch.version != version {
+            return Err(region_error::epoch_not_match(vec![region.clone()]));
+        }
+        match command.key_outside(region) {
+            Some(key) => Err(region_error::key_not_in_region(key, region)),
+            None => Ok(()),
+        }
+        // LAB 2b END
+    }
+
+    /// Puts the command into the log and notes who waits for it.
+    ///
+    /// # Errors
+    /// `RaftEntryTooLarge` and `ServerIsBusy`: see [`Config::entry_max_size`] and [`Config::max_pending_proposals`].
+    fn propose(&mut self, config: &Config, id: CommandId, request: &RaftCmdRequest) -> Result<(), Error> {
+        // LAB 2b BEGIN: size; how many wait; which index and term will the entry have?
+        let data = Bytes::from(request.encode_to_vec());
+        if data.len() > config.entry_max_size {
+            return Err(region_error::raft_entry_too_large(self.region_id(), data.len()));
+        }
+        if self.proposals.len() >= config.max_pending_proposals {
+            return Err(region_error::server_is_busy("too many commands are waiting"));
+        }
+        let index = self.node.raft().log().last_index() + 1;
+        let term = self.term();
+        if self.node.propose(data).is_err() {
+            return Err(region_error::not_leader(self.region_id(), self.leader()));
+        }
+        self.proposals.push(index, term, id);
+        Ok(())
+        // LAB 2b END
+    }
+}

@@ -1,0 +1,168 @@
+//! One store: all peers of one process, and the door through which everything comes in and goes out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::{Config, Effect, Event, Peer, StoreError, StoreMeta, StoreName, bootstrap};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::ids::{RegionId, StoreId};
+
+/// The two disks of a store. They fail independently, and no write spans both.
+#[derive(Clone)]
+pub struct Engines {
+    /// Data, apply states, region states.
+    pub kv: Arc<dyn Engine>,
+    /// Logs and Raft states.
+    pub raft: Arc<dyn Engine>,
+}
+
+/// One store.
+///
+/// - `handle` takes in, `drain` works: it writes, sends, applies, answers. Between two drains nothing leaves the store.
+/// - Every command gets one reply.
+/// - After an error of `drain` the store does nothing more. What it has acknowledged is safe.
+pub struct Store {
+    pub(super) config: Config,
+    pub(super) name: StoreName,
+    pub(super) engines: Engines,
+    pub(super) meta: StoreMeta,
+    /// By region: the order in which regions are served, and in which their messages leave.
+    pub(super) peers: BTreeMap<RegionId, Peer>,
+    /// What needs no disk to be said: refusals.
+    pub(super) outbox: VecDeque<Effect>,
+    /// Why the store does nothing more.
+    failure: Option<StoreError>,
+}
+
+impl Store {
+    /// The store as its disks remember it.
+    ///
+    /// # Errors
+    /// See [`StoreError`]: no store here, another store's data, a failed disk, damage.
+    pub fn open(config: Config, engines: Engines) -> Result<Store, StoreError> {
+        config.validate()?;
+        let snapshot = engines.kv.snapshot();
+        let name = bootstrap::read_name(&*snapshot)?.ok_or(StoreError::NotBootstrapped)?;
+        let mut meta = StoreMeta::default();
+        let mut peers = BTreeMap::new();
+        for region in bootstrap::read_regions(&*snapshot)? {
+            let id = region.id;
+            meta.insert(&region);
+            peers.insert(id, Peer::open(&config, name.store, &engines, region)?);
+        }
+        drop(snapshot);
+        let outbox = VecDeque::new();
+        Ok(Store { config, name, engines, meta, peers, outbox, failure: None })
+    }
+
+    /// Takes in one event. What comes of it, [`Store::drain`] tells.
+    pub fn handle(&mut self, event: Event) {
+        if let Some(failure) = &self.failure {
+            if let Event::Command { id, .. } = event {
+                // Certainly not carried out, so asking elsewhere is safe.
+                let error = super::region_error::store_stopped(self.name.store, &failure.to_string());
+                self.outbox.push_back(Effect::Reply { id, result: Err(error) });
+            }
+            return;
+        }
+        let outcome = match event {
+            Event::Tick => {
+                self.peers.values_mut().for_each(Peer::tick);
+                Ok(())
+            }
+            Event::RaftMessage(message) => self.on_raft_message(message),
+            Event::Command { id, request } => {
+                self.on_command(id, &request);
+                Ok(())
+            }
+        };
+        if let Err(error) = outcome {
+            self.fail(error);
+        }
+    }
+
+    /// True if [`Store::drain`] may have something to do.
+    pub fn has_work(&self) -> bool {
+        !self.outbox.is_empty()
+            || self.failure.is_none() && self.peers.values().any(|peer| peer.node.has_ready())
+    }
+
+    /// One round of work. Effects come out in the order in which they may be carried out, each at the moment from which
+    /// on it may be: a leader's appends before the write to the own disk, a vote after it.
+    ///
+    /// Call it again while [`Store::has_work`]: what one round applies and sends to itself may make more.
+    ///
+    /// # Errors
+    /// The store has stopped. All who waited have got their replies.
+    pub fn drain(&mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {
+        self.empty_outbox(out);
+        if self.failure.is_none()
+            && let Err(error) = self.handle_ready(out)
+        {
+            self.fail(error);
+            self.empty_outbox(out);
+        }
+        match &self.failure {
+            None => Ok(()),
+            Some(failure) => Err(StoreError::Stopped(failure.to_string())),
+        }
+    }
+
+    /// Ends the store. Whoever still waits is told that nobody knows what will come of it: the command may be in the
+    /// log of another peer.
+    pub fn shutdown(mut self, out: &mut dyn FnMut(Effect)) {
+        self.answer_all("the store shuts down");
+        self.empty_outbox(out);
+    }
+
+    /// Nothing more is done from here on.
+    fn fail(&mut self, error: StoreError) {
+        tracing::error!(store = self.name.store, %error, "the store stops");
+        self.answer_all(&error.to_string());
+        self.failure = Some(error);
+    }
+
+    fn answer_all(&mut self, why: &str) {
+        for peer in self.peers.values_mut() {
+            for id in peer.proposals.take_all() {
+                let result = Err(Error::Undetermined(why.to_string()));
+                self.outbox.push_back(Effect::Reply { id, result });
+            }
+        }
+    }
+
+    fn empty_outbox(&mut self, out: &mut dyn FnMut(Effect)) {
+        self.outbox.drain(..).for_each(out);
+    }
+
+    /// Who this is.
+    pub fn name(&self) -> StoreName {
+        self.name
+    }
+
+    /// The store's id.
+    pub fn id(&self) -> StoreId {
+        self.name.store
+    }
+
+    /// Which region lies where, as far as this store has peers of them.
+    pub fn meta(&self) -> &StoreMeta {
+        &self.meta
+    }
+
+    /// The peer of a region, if there is one here.
+    pub fn peer(&self, region: RegionId) -> Option<&Peer> {
+        self.peers.get(&region)
+    }
+
+    /// All peers, by region.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values()
+    }
+
+    /// The disks.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+}
