@@ -269,6 +269,9 @@ pub struct RawCasRequest {
     pub previous_value: ::prost::bytes::Bytes,
     #[prost(string, tag = "6")]
     pub cf: ::prost::alloc::string::String,
+    /// As for `RawPutRequest`: only 0 is accepted.
+    #[prost(uint64, tag = "7")]
+    pub ttl: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RawCasResponse {

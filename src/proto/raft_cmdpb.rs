@@ -47,6 +47,36 @@ pub struct DeleteRangeRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRangeResponse {}
+/// Sets a key if it holds what the sender expects. Applied twice it would not do the same as once, so it shows whether the
+/// store applies exactly once.
+///
+/// Ours alone: TiKV has no such command, its leader compares and proposes a put. Commands live in log entries, which no
+/// program but ours reads, so that does not touch the protocol. Everything of our own is numbered from 100.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompareAndSwapRequest {
+    #[prost(string, tag = "1")]
+    pub cf: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub key: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub value: ::prost::bytes::Bytes,
+    /// The key must not exist; `previous_value` means nothing then.
+    #[prost(bool, tag = "4")]
+    pub previous_not_exist: bool,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub previous_value: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompareAndSwapResponse {
+    /// The value was set.
+    #[prost(bool, tag = "1")]
+    pub succeed: bool,
+    /// What the key held before.
+    #[prost(bool, tag = "2")]
+    pub previous_not_exist: bool,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub previous_value: ::prost::bytes::Bytes,
+}
 /// Asks for a view of the region's data at this place in the log. Reads are served from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnapRequest {}
@@ -71,6 +101,8 @@ pub struct Request {
     pub snap: ::core::option::Option<SnapRequest>,
     #[prost(message, optional, tag = "8")]
     pub delete_range: ::core::option::Option<DeleteRangeRequest>,
+    #[prost(message, optional, tag = "100")]
+    pub compare_and_swap: ::core::option::Option<CompareAndSwapRequest>,
 }
 /// Its result, at the same place in `RaftCmdResponse.responses`.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -88,6 +120,8 @@ pub struct Response {
     /// Spelled as in the protocol that this file is compatible with.
     #[prost(message, optional, tag = "8")]
     pub delte_range: ::core::option::Option<DeleteRangeResponse>,
+    #[prost(message, optional, tag = "100")]
+    pub compare_and_swap: ::core::option::Option<CompareAndSwapResponse>,
 }
 /// Adds or removes one peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -231,6 +265,8 @@ pub enum CmdType {
     Delete = 4,
     Snap = 5,
     DeleteRange = 7,
+    /// Ours alone, see `CompareAndSwapRequest`.
+    CompareAndSwap = 100,
 }
 impl CmdType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -245,6 +281,7 @@ impl CmdType {
             Self::Delete => "Delete",
             Self::Snap => "Snap",
             Self::DeleteRange => "DeleteRange",
+            Self::CompareAndSwap => "CompareAndSwap",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -256,6 +293,7 @@ impl CmdType {
             "Delete" => Some(Self::Delete),
             "Snap" => Some(Self::Snap),
             "DeleteRange" => Some(Self::DeleteRange),
+            "CompareAndSwap" => Some(Self::CompareAndSwap),
             _ => None,
         }
     }

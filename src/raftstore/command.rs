@@ -45,7 +45,7 @@ pub enum Operation {
     },
     /// Asks for the data as of here. It stands alone in its command.
     Snap,
-    /// Sets or removes one key, if its value is the expected one.
+    /// Sets one key, if it holds what is expected.
     CompareAndSwap {
         /// Column family.
         cf: Cf,
@@ -53,8 +53,8 @@ pub enum Operation {
         key: Bytes,
         /// `None`: the key must not exist.
         expected: Option<Bytes>,
-        /// `None` removes the key.
-        value: Option<Bytes>,
+        /// May be empty.
+        value: Bytes,
     },
 }
 
@@ -127,7 +127,7 @@ fn parse(request: &Request) -> Result<Operation, Rejection> {
                 cf: Cf::parse(&swap.cf)?,
                 key: checked(&swap.key)?,
                 expected: (!swap.previous_not_exist).then(|| swap.previous_value.clone()),
-                value: (!swap.delete).then(|| swap.value.clone()),
+                value: swap.value.clone(),
             })
         }
         CmdType::Invalid => Err(Rejection::BadCommand("a request has no known type")),

@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 
-use super::{Modify, Storage, StorageReader};
+use super::{CompareAndSwap, Modify, Storage, StorageReader, Swapped};
 use crate::engine::{Cf, Cursor, KeyRange, MapCursor, OrdMap, delete_range};
 use crate::error::Error;
 use crate::proto::kvrpcpb::Context;
@@ -67,6 +67,18 @@ impl Storage for MemStorage {
             }
         }
         Ok(())
+    }
+
+    fn compare_and_swap(&self, _context: Option<&Context>, swap: CompareAndSwap) -> Result<Swapped, Error> {
+        // One guard for the look and the change, or a write could come between them.
+        let mut maps = self.lock();
+        let map = &mut maps[swap.cf as usize];
+        let previous = map.get(&swap.key).cloned();
+        let done = previous == swap.expected;
+        if done {
+            map.insert_mut(swap.key, swap.value);
+        }
+        Ok(Swapped { done, previous })
     }
 
     fn reader(&self, _context: Option<&Context>) -> Result<Box<dyn StorageReader>, Error> {

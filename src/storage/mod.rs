@@ -5,16 +5,16 @@
 //!      |                                                               ^
 //!      v                                                               |
 //!   +-------------------------------------------------------------------+
-//!   | handlers (raw, raw_batch): check, ask the storage once, answer    |
+//!   | handlers (raw, raw_batch, raw_cas): check, ask once, answer       |
 //!   +-------------------------------------------------------------------+
-//!      |  write(context, changes)         |  reader(context)
+//!      |  write, compare_and_swap         |  reader
 //!      v                                  v
 //!   +-------------------------------------------------------------------+
 //!   | trait Storage                                                     |
 //!   +-------------------------------------------------------------------+
 //!      |                    |                          |
-//!   MemStorage      StandaloneStorage          later: through Raft
-//!   (maps)          (one Engine)               (many stores)
+//!   MemStorage      StandaloneStorage          replicated.rs
+//!   (maps)          (one Engine)               (through Raft, many stores)
 //! ```
 //!
 //! Read [`MemStorage`] first: it is the whole contract on one page, without a disk.
@@ -22,7 +22,7 @@
 //! # Why the handlers can stay as they are
 //! A replicated storage has its answer only after messages have gone back and forth. The server could let a
 //! thread wait for it, but in the simulator there is one thread and nobody to wait for. So there is a rule: a
-//! handler is a plain function that asks its storage **once** (one `write` or one `reader`) and has no effect
+//! handler is a plain function that asks its storage **once** (one `write`, one `compare_and_swap` or one `reader`) and has no effect
 //! of its own. Such a function can be run twice. The first run is on a storage that only notes what it was
 //! asked for; that goes through Raft; the second run is on a storage that hands out what came back, and its
 //! response is the one that counts. Server and simulator drive handlers in the same way, no thread waits, and
@@ -33,6 +33,8 @@ mod check;
 mod mem;
 mod raw;
 mod raw_batch;
+mod raw_cas;
+mod replicated;
 mod standalone;
 
 use bytes::Bytes;
@@ -46,6 +48,8 @@ pub use check::check_key;
 pub use mem::MemStorage;
 pub use raw::{raw_delete, raw_get, raw_put, raw_scan};
 pub use raw_batch::{raw_batch_delete, raw_batch_get, raw_batch_put, raw_delete_range};
+pub use raw_cas::raw_compare_and_swap;
+pub use replicated::{Asked, answer, ask};
 pub use standalone::StandaloneStorage;
 
 /// A key-value store with column families.
@@ -56,6 +60,10 @@ pub trait Storage {
     /// Carries out all changes in their order, or none. When it returns `Ok`, they survive a crash and every
     /// reader that is opened from now on sees them. After an error they may have been carried out or not.
     fn write(&self, context: Option<&Context>, changes: Vec<Modify>) -> Result<(), Error>;
+
+    /// Sets a key if it holds what the caller expects. Nothing comes between the look and the change. What is promised of
+    /// a write, is promised of this.
+    fn compare_and_swap(&self, context: Option<&Context>, swap: CompareAndSwap) -> Result<Swapped, Error>;
 
     /// The data as it is now: with everything that was acknowledged, and not moved by any later write.
     ///
@@ -98,4 +106,26 @@ pub enum Modify {
         /// Which keys.
         range: KeyRange,
     },
+}
+
+/// A change with a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompareAndSwap {
+    /// Column family.
+    pub cf: Cf,
+    /// Key.
+    pub key: Bytes,
+    /// What the key must hold; `None`: it must not exist. An empty value is a value.
+    pub expected: Option<Bytes>,
+    /// What it holds afterwards. May be empty.
+    pub value: Bytes,
+}
+
+/// What came of a [`CompareAndSwap`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swapped {
+    /// The key was set.
+    pub done: bool,
+    /// What it held before.
+    pub previous: Option<Bytes>,
 }

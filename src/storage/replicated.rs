@@ -92,8 +92,7 @@ impl Storage for Noting {
             key: swap.key,
             previous_not_exist: swap.expected.is_none(),
             previous_value: swap.expected.unwrap_or_default(),
-            delete: swap.value.is_none(),
-            value: swap.value.unwrap_or_default(),
+            value: swap.value,
         };
         let cmd_type = CmdType::CompareAndSwap.into();
         let request = Request { cmd_type, compare_and_swap: Some(request), ..Default::default() };

@@ -4,14 +4,18 @@
 //! The work is all in [`Engine`]: its batches are atomic, its snapshots stand still. This file says which
 //! engine call keeps which promise of [`Storage`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::{Modify, Storage, StorageReader};
+use super::{CompareAndSwap, Modify, Storage, StorageReader, Swapped};
 use crate::engine::{Cf, Cursor, Engine, KeyRange, Snapshot, WriteBatch};
 use crate::error::Error;
 use crate::proto::kvrpcpb::Context;
+
+// SOLUTION 1 BEGIN
+const NOBODY_PANICS: &str = "nobody panics while writing";
+// SOLUTION 1 END
 
 /// A [`Storage`] over one engine.
 ///
@@ -20,12 +24,15 @@ use crate::proto::kvrpcpb::Context;
 ///   it for longer.
 pub struct StandaloneStorage {
     engine: Arc<dyn Engine>,
+    /// Held by whoever looks and then writes, and by whoever writes: a batch is atomic, a look before it is not part of
+    /// it.
+    writing: Mutex<()>,
 }
 
 impl StandaloneStorage {
     /// A storage that serves what is in the engine.
     pub fn new(engine: Arc<dyn Engine>) -> StandaloneStorage {
-        StandaloneStorage { engine }
+        StandaloneStorage { engine, writing: Mutex::new(()) }
     }
 }
 
@@ -44,8 +51,26 @@ impl Storage for StandaloneStorage {
                 Modify::DeleteRange { cf, range } => batch.delete_range(cf, range),
             }
         }
+        let _writing = self.writing.lock().expect(NOBODY_PANICS);
         self.engine.write(batch, true)?;
         Ok(())
+        // LAB 1 END
+    }
+
+    /// Sets a key if it holds what the caller expects. No write of this storage comes between the look and the change.
+    ///
+    /// After `Ok` with `done` it survives a crash, as every write.
+    fn compare_and_swap(&self, _context: Option<&Context>, swap: CompareAndSwap) -> Result<Swapped, Error> {
+        // LAB 1 BEGIN: who else may write in between? Then look, compare, write
+        let _writing = self.writing.lock().expect(NOBODY_PANICS);
+        let previous = self.engine.snapshot().get(swap.cf, &swap.key)?;
+        let done = previous == swap.expected;
+        if done {
+            let mut change = WriteBatch::new();
+            change.put(swap.cf, swap.key, swap.value);
+            self.engine.write(change, true)?;
+        }
+        Ok(Swapped { done, previous })
         // LAB 1 END
     }
 

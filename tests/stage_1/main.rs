@@ -4,6 +4,7 @@
 //! engine in memory, and on RocksDB too where that is built.
 
 mod atomic;
+mod cas;
 mod cf;
 mod delete;
 mod errors;

@@ -8,7 +8,7 @@ use raftkv::error::Error;
 use raftkv::proto::errorpb::{self, NotLeader};
 use raftkv::proto::kvrpcpb::Context;
 use raftkv::proto::metapb::Peer;
-use raftkv::storage::{Modify, Storage, StorageReader};
+use raftkv::storage::{CompareAndSwap, Modify, Storage, StorageReader, Swapped};
 
 const REASON: &str = "the disk is gone";
 
@@ -17,6 +17,7 @@ const REASON: &str = "the disk is gone";
 pub enum Asked {
     Write(Option<Context>, Vec<Modify>),
     Reader(Option<Context>),
+    Swap(Option<Context>, CompareAndSwap),
 }
 
 /// A storage that notes what it is asked, and refuses it.
@@ -50,6 +51,10 @@ impl Storage for Refusing {
     fn reader(&self, context: Option<&Context>) -> Result<Box<dyn StorageReader>, Error> {
         self.refuse(Asked::Reader(context.cloned()))
     }
+
+    fn compare_and_swap(&self, context: Option<&Context>, swap: CompareAndSwap) -> Result<Swapped, Error> {
+        self.refuse(Asked::Swap(context.cloned(), swap))
+    }
 }
 
 /// What a storage without a disk answers.
@@ -74,6 +79,10 @@ impl Storage for Breaking {
 
     fn reader(&self, _: Option<&Context>) -> Result<Box<dyn StorageReader>, Error> {
         Ok(Box::new(Breaking))
+    }
+
+    fn compare_and_swap(&self, _: Option<&Context>, _: CompareAndSwap) -> Result<Swapped, Error> {
+        Err(disk_failed())
     }
 }
 

@@ -43,7 +43,7 @@ impl Peer {
                     Response { delte_range: Some(DeleteRangeResponse {}), ..response(CmdType::DeleteRange) }
                 }
                 Operation::CompareAndSwap { cf, key, expected, value } => {
-                    compare_and_swap(*cf, key, expected.as_ref(), value.as_ref(), round)?
+                    compare_and_swap(*cf, key, expected.as_ref(), value, round)?
                 }
                 Operation::Snap => {
                     let region = self.region().clone();
@@ -63,21 +63,18 @@ fn response(cmd_type: CmdType) -> Response {
     Response { cmd_type: cmd_type.into(), ..Default::default() }
 }
 
-/// Sets the key, or removes it, if its value is what the client believes it to be.
+/// Sets the key, if it holds what the client believes.
 fn compare_and_swap(
     cf: Cf,
     key: &Bytes,
     expected: Option<&Bytes>,
-    value: Option<&Bytes>,
+    value: &Bytes,
     round: &mut ApplyRound,
 ) -> Result<Response, StoreError> {
     let previous = round.get(cf, key)?;
     let succeed = previous.as_ref() == expected;
     if succeed {
-        match value {
-            Some(value) => round.batch().put(cf, key.clone(), value.clone()),
-            None => round.batch().delete(cf, key.clone()),
-        }
+        round.batch().put(cf, key.clone(), value.clone());
     }
     let swapped = CompareAndSwapResponse {
         succeed,

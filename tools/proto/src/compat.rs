@@ -14,6 +14,16 @@ use prost_types::{
 
 use crate::{generate, reference};
 
+/// What the reference does not have because it is ours alone: the compare-and-swap command, which stands in log entries
+/// only. No other program reads those.
+const OURS: [&str; 5] = [
+    "raft_cmdpb.CompareAndSwapRequest",
+    "raft_cmdpb.CompareAndSwapResponse",
+    "raft_cmdpb.CmdType.CompareAndSwap",
+    "raft_cmdpb.Request.compare_and_swap",
+    "raft_cmdpb.Response.compare_and_swap",
+];
+
 /// Compares `dir` with the reference and prints every difference, then the counts.
 pub fn run(dir: &Path) -> Result<()> {
     let ours = generate::compile(dir)?;
@@ -24,12 +34,13 @@ pub fn run(dir: &Path) -> Result<()> {
         println!("{difference}");
     }
     println!(
-        "{} messages, {} fields, {} enums, {} enum values, {} rpcs checked; {} differences",
+        "{} messages, {} fields, {} enums, {} enum values, {} rpcs checked, {} of them ours alone; {} differences",
         report.messages,
         report.fields,
         report.enums,
         report.enum_values,
         report.rpcs,
+        report.ours,
         report.differences.len()
     );
     if report.messages == 0 || report.rpcs == 0 {
@@ -90,6 +101,7 @@ struct Report {
     enums: usize,
     enum_values: usize,
     rpcs: usize,
+    ours: usize,
     differences: Vec<String>,
 }
 
@@ -120,6 +132,10 @@ fn compare(ours: &Index, theirs: &Index) -> Report {
 
 impl Report {
     fn missing(&mut self, kind: &str, name: &str) {
+        if OURS.contains(&name) {
+            self.ours += 1;
+            return;
+        }
         self.differences.push(format!("{kind} {name}: the reference has none of that name"));
     }
 
