@@ -77,6 +77,11 @@ impl MemDisk {
         self.lock().plan.insert(write, fault);
     }
 
+    /// Forgets every plan that has not struck.
+    pub fn call_off(&self) {
+        self.lock().plan.clear();
+    }
+
     /// How many writes the disk has been asked for.
     pub fn writes(&self) -> u64 {
         self.lock().writes

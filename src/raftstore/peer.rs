@@ -78,6 +78,11 @@ impl Peer {
         self.region().peers.iter().find(|p| p.id == leader)
     }
 
+    /// The disks of its store.
+    pub fn engines(&self) -> &Engines {
+        self.node.storage().engines()
+    }
+
     /// How far its data is.
     pub fn apply_state(&self) -> &RaftApplyState {
         self.node.storage().apply_state()

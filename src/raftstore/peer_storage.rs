@@ -78,6 +78,11 @@ impl PeerStorage {
         &self.region
     }
 
+    /// The disks.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
     /// What is on the raft engine beside the entries.
     pub fn raft_state(&self) -> &RaftLocalState {
         &self.raft_state

@@ -1,0 +1,222 @@
+//! Clients: whom they ask, how they take a refusal, when they give up.
+//!
+//! They behave as TiKV's client libraries do. A region error is a promise that nothing was done, so they ask again,
+//! elsewhere or later. Without an answer, or with "undetermined", they ask again only if that can do no harm.
+
+use raftkv::ids::{RegionId, StoreId};
+use raftkv::proto::kvrpcpb::Context;
+use raftkv::raftstore::CommandId;
+
+use super::cluster::Happening;
+use super::faults::Fault;
+use super::raw::{Request, Response};
+use super::setup::REGION;
+use super::trace::What;
+use super::{Micros, Sim, millis};
+
+/// One thing that a client wants, however often it has to ask.
+pub type CallId = u64;
+
+/// How long a client waits for one answer.
+const PATIENCE: Micros = millis(400);
+
+/// How long it waits before it asks again after a refusal.
+const BACK_OFF: Micros = millis(20);
+
+/// A client's wish.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub client: u64,
+    pub request: Request,
+    pub region: RegionId,
+    /// The only store to ask, once; else the client looks for the leader.
+    pub only: Option<StoreId>,
+    /// The attempt under way.
+    pub attempt: Option<CommandId>,
+    pub tries: u64,
+    pub outcome: Option<Ending>,
+    /// Where the history has it.
+    pub record: usize,
+    /// What the last attempt came to, for the report of a failure.
+    pub last_word: String,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// With this response.
+    Answered(Response),
+    /// Nobody knows whether it was carried out.
+    Unknown,
+}
+
+/// A request on its way to a store, or inside it.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub store: StoreId,
+    pub request: Request,
+    pub arrived: bool,
+    pub since: Micros,
+}
+
+impl Sim {
+    /// A client begins to ask.
+    pub(super) fn call(&mut self, client: u64, request: Request, only: Option<StoreId>) -> CallId {
+        self.last_id += 1;
+        let id = self.last_id;
+        let record = self.recorder.invoke(client, &request, self.now);
+        let region = self.region_of(&request);
+        let call = Call {
+            client,
+            request,
+            region,
+            only,
+            attempt: None,
+            tries: 0,
+            outcome: None,
+            record,
+            last_word: "not sent yet".to_string(),
+        };
+        self.calls.insert(id, call);
+        self.ask(id);
+        id
+    }
+
+    /// The region that holds the first key of a request.
+    fn region_of(&self, request: &Request) -> RegionId {
+        let key = request.first_key();
+        self.regions.iter().find(|region| region.range().contains(key)).map_or(REGION, |region| region.id)
+    }
+
+    /// Sends the request to the store that the client believes to lead.
+    pub(super) fn ask(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let (region, only) = (call.region, call.only);
+        let some_store = self.machines.keys().copied().collect::<Vec<_>>();
+        let guess = self.leaders.get(&region).copied();
+        let store = only.or(guess).unwrap_or_else(|| self.rng.pick(&some_store));
+        self.leaders.insert(region, store);
+        let context = self.context(region, store);
+        self.last_id += 1;
+        let attempt = self.last_id;
+        let (now, latency) = (self.now, self.client_latency());
+        let call = self.calls.get_mut(&id).expect("it was there a moment ago");
+        call.attempt = Some(attempt);
+        call.tries += 1;
+        call.last_word = format!("sent to store {store}, no answer yet");
+        let mut request = call.request.clone();
+        request.set_context(context);
+        self.trace.note(now, What::Asked(call.client, store, attempt, request.clone()));
+        self.attempts.insert(attempt, Attempt { store, request, arrived: false, since: now });
+        self.schedule(latency, Happening::Request { store, id: attempt });
+        self.schedule(PATIENCE, Happening::Impatience(attempt));
+        self.workload.awaited.insert(attempt, id);
+    }
+
+    /// What a client that knows the region writes into a request for it.
+    pub fn context(&self, region: RegionId, store: StoreId) -> Context {
+        let region = self.regions.iter().find(|r| r.id == region).expect("the region of a key is known");
+        Context {
+            region_id: region.id,
+            region_epoch: region.region_epoch,
+            peer: region.peer_on(store).copied(),
+            term: 0,
+        }
+    }
+
+    pub(super) fn client_latency(&mut self) -> Micros {
+        200 + self.rng.below(300)
+    }
+
+    /// The call that waits for this attempt, if one still does.
+    fn awaited(&mut self, attempt: CommandId) -> Option<CallId> {
+        let call = self.workload.awaited.remove(&attempt)?;
+        (self.calls.get(&call)?.attempt == Some(attempt)).then_some(call)
+    }
+
+    pub(super) fn on_response(&mut self, attempt: CommandId, response: Response) {
+        let Some(id) = self.awaited(attempt) else { return };
+        let call = self.calls.get_mut(&id).expect("an awaited call is there");
+        self.trace.note(self.now, What::Answered(call.client, attempt, response.clone()));
+        call.last_word = response.text();
+        if response.is_undetermined() {
+            return self.on_unknown(id);
+        }
+        match response.region_error() {
+            Some(error) if call.only.is_none() => {
+                let region = call.region;
+                let leader = error.not_leader.as_ref().and_then(|e| e.leader).map(|peer| peer.store_id);
+                self.look_elsewhere(region, leader);
+                let wait = if leader.is_some() { 0 } else { BACK_OFF };
+                self.schedule(wait, Happening::Ask(id));
+            }
+            _ => self.end(id, Ending::Answered(response)),
+        }
+    }
+
+    /// The store is down: nothing was done.
+    pub(super) fn on_refused_connection(&mut self, attempt: CommandId) {
+        let Some(id) = self.awaited(attempt) else { return };
+        let call = self.calls.get_mut(&id).expect("an awaited call is there");
+        call.last_word = "the store is down".to_string();
+        if call.only.is_some() {
+            return self.end(id, Ending::Unknown);
+        }
+        let region = call.region;
+        self.look_elsewhere(region, None);
+        self.schedule(BACK_OFF, Happening::Ask(id));
+    }
+
+    pub(super) fn on_impatience(&mut self, attempt: CommandId) {
+        let Some(id) = self.awaited(attempt) else { return };
+        let call = self.calls.get_mut(&id).expect("an awaited call is there");
+        self.trace.note(self.now, What::GaveUp(call.client, attempt));
+        call.last_word =
+            format!("no answer from store {} in time", self.leaders.get(&call.region).unwrap_or(&0));
+        let region = call.region;
+        self.look_elsewhere(region, None);
+        self.on_unknown(id);
+    }
+
+    /// Nobody knows what becomes of the last attempt. Reading again is safe; a change may come twice.
+    fn on_unknown(&mut self, id: CallId) {
+        let call = &self.calls[&id];
+        if call.request.is_read() && call.only.is_none() {
+            self.schedule(BACK_OFF, Happening::Ask(id));
+        } else {
+            self.end(id, Ending::Unknown);
+        }
+    }
+
+    fn look_elsewhere(&mut self, region: RegionId, leader: Option<StoreId>) {
+        let next = leader.unwrap_or_else(|| {
+            let last = self.leaders.get(&region).copied().unwrap_or_default();
+            let mut after = self.machines.range(last + 1..).chain(self.machines.iter());
+            *after.next().expect("there is a store").0
+        });
+        self.leaders.insert(region, next);
+    }
+
+    fn end(&mut self, id: CallId, ending: Ending) {
+        let call = self.calls.get_mut(&id).expect("a call ends once");
+        call.attempt = None;
+        let response = match &ending {
+            Ending::Answered(response) => Some(response),
+            Ending::Unknown => None,
+        };
+        self.recorder.complete(call.record, response, self.now);
+        call.outcome = Some(ending);
+        self.on_call_ended(id);
+    }
+
+    /// The client goes away. Its request stays where it is.
+    pub(super) fn forget(&mut self, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && call.outcome.is_none()
+        {
+            self.network.strike(Fault::Cancel);
+            self.trace.note(self.now, What::GaveUp(call.client, call.attempt.unwrap_or_default()));
+            self.end(id, Ending::Unknown);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The end of a run: what must be true when the trouble is over.
+
+use raftkv::ids::StoreId;
+
+use super::probes::all_data;
+use super::{Sim, secs};
+use crate::history;
+
+impl Sim {
+    /// The trouble ends, the clients end their work. Then
+    ///
+    /// 1. there is a leader, and a new write goes through, within a bounded time (liveness);
+    /// 2. all stores apply the same entries and hold the same data (section 5.4.3);
+    /// 3. nobody waits in vain, in any store;
+    /// 4. what all clients heard can be explained by one copy of the data (linearizability).
+    pub fn finish(&mut self) {
+        self.end_trouble();
+        self.stop_clients();
+        self.leader();
+        self.put("the end", "of the run");
+        self.settle();
+        self.same_data();
+        self.nobody_waits();
+        if let Err(violation) = history::check(&self.recorder.operations()) {
+            self.break_off(
+                "the store looks like one copy that serves one call at a time (linearizability; section 8)",
+                &violation.to_string(),
+            );
+        }
+        self.report_figures();
+    }
+
+    /// Lets time pass until all stores have applied all that is committed.
+    pub fn settle(&mut self) {
+        self.until(
+            "once messages get through, every peer applies all that is committed (section 5.3)",
+            secs(20),
+            |sim| {
+                let all = || sim.stores.values().flat_map(|store| store.peers());
+                let end = |region| {
+                    all()
+                        .filter(|p| p.region_id() == region)
+                        .map(|p| p.node().raft().log().last_index())
+                        .max()
+                };
+                sim.stores.len() == sim.machines.len()
+                    && all().all(|peer| Some(peer.apply_state().applied_index) == end(peer.region_id()))
+            },
+        );
+    }
+
+    fn same_data(&mut self) {
+        let ids: Vec<StoreId> = self.stores.keys().copied().collect();
+        let data = |sim: &Sim, id: &StoreId| all_data(sim.stores[id].engines());
+        let first = data(self, &ids[0]);
+        for id in &ids[1..] {
+            let other = data(self, id);
+            if other != first {
+                let differs = first.iter().find(|entry| !other.contains(entry));
+                let differs = differs.or_else(|| other.iter().find(|entry| !first.contains(entry)));
+                let text = format!(
+                    "stores {} and {id} have applied the same entries and differ, for one at {differs:?}",
+                    ids[0]
+                );
+                self.break_off("all peers apply the same commands in the same order (section 5.4.3)", &text);
+            }
+        }
+    }
+
+    fn nobody_waits(&mut self) {
+        let waiting: Vec<(StoreId, usize)> = self
+            .stores
+            .iter()
+            .map(|(id, store)| (*id, store.peers().map(|peer| peer.pending()).sum::<usize>()))
+            .filter(|(_, pending)| *pending > 0)
+            .collect();
+        if let Some((id, pending)) = waiting.first() {
+            self.break_off(
+                "a command that was overtaken is answered with StaleCommand, not forgotten",
+                &format!("everything is applied everywhere, and {pending} commands still wait on store {id}"),
+            );
+        }
+    }
+
+    /// Figures for those who run many seeds: see `just soak`.
+    fn report_figures(&self) {
+        let Some(path) = std::env::var_os("RAFTKV_SIM_STATS") else { return };
+        let line = format!("ops={} virtual_ms={}\n", self.recorder.len(), self.now / 1000);
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        if let Ok(mut file) = file {
+            let _ = std::io::Write::write_all(&mut file, line.as_bytes());
+        }
+    }
+}

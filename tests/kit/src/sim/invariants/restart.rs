@@ -1,0 +1,72 @@
+//! A store comes back with everything that it has told to others.
+
+use std::collections::BTreeMap;
+
+use raftkv::ids::{Index, PeerId, Term};
+use raftkv::proto::eraftpb::MessageType;
+use raftkv::proto::raft_serverpb::RaftMessage;
+use raftkv::raftstore::{Engines, Peer};
+
+use super::{Invariant, Place, Verdict, check};
+
+/// The latest promises of a peer.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    term: Term,
+    /// In `term`; 0 if it told of none.
+    vote: PeerId,
+    /// Acknowledged in `term`.
+    index: Index,
+}
+
+/// What each peer has told.
+#[derive(Default)]
+pub struct Restart {
+    told: BTreeMap<Place, Told>,
+}
+
+impl Invariant for Restart {
+    fn rule(&self) -> &'static str {
+        "a store that starts again has the term, the vote and the entries that it has told others of (figure 2, \"Persistent \
+         state\"; section 5.5)"
+    }
+
+    fn on_send(&mut self, _disks: &Engines, at: Place, m: &RaftMessage) -> Verdict {
+        let Some(m) = &m.message else { return Ok(()) };
+        let told = self.told.entry(at).or_default();
+        if m.term > told.term {
+            *told = Told { term: m.term, ..Told::default() };
+        }
+        if m.term == told.term && !m.reject {
+            match m.msg_type() {
+                MessageType::MsgRequestVote => told.vote = m.from,
+                MessageType::MsgRequestVoteResponse => told.vote = m.to,
+                MessageType::MsgAppendResponse => told.index = told.index.max(m.index),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn on_start(&mut self, at: Place, peer: &Peer) -> Verdict {
+        let told = self.told.get(&at).copied().unwrap_or_default();
+        let raft = peer.node().raft();
+        check(raft.term() >= told.term, || {
+            format!("it has told of term {}, and comes back with term {}", told.term, raft.term())
+        })?;
+        if raft.term() > told.term {
+            return Ok(());
+        }
+        check(told.vote == 0 || raft.vote() == told.vote, || {
+            let now = raft.vote();
+            format!(
+                "it has voted for {} in term {}, and comes back with a vote for {now}",
+                told.vote, told.term
+            )
+        })?;
+        check(raft.log().last_index() >= told.index, || {
+            let last = raft.log().last_index();
+            format!("it has acknowledged entry {}, and comes back with a log that ends at {last}", told.index)
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! What a message promises is on the disk when it leaves.
+
+use raftkv::engine::{Cf, keys};
+use raftkv::proto::eraftpb::MessageType;
+use raftkv::proto::raft_serverpb::RaftMessage;
+use raftkv::raftstore::Engines;
+
+use super::{Invariant, Place, Verdict, check, raft_state_on_disk};
+
+/// Looks at the sender's raft engine in the moment of sending.
+pub struct SavedBeforeTold;
+
+impl Invariant for SavedBeforeTold {
+    fn rule(&self) -> &'static str {
+        "votes, requests for votes and acknowledgements leave when what they promise is on the disk, not before (figure 2, \
+         \"Persistent state\": updated on stable storage before responding to RPCs)"
+    }
+
+    fn on_send(&mut self, disks: &Engines, at: Place, m: &RaftMessage) -> Verdict {
+        let Some(m) = &m.message else { return Ok(()) };
+        let kind = m.msg_type();
+        let promises = match kind {
+            MessageType::MsgRequestVote => true,
+            MessageType::MsgRequestVoteResponse | MessageType::MsgAppendResponse => !m.reject,
+            _ => false,
+        };
+        if !promises {
+            return Ok(());
+        }
+        let disk = disks.raft.snapshot();
+        let state = raft_state_on_disk(&*disk, at.1)?;
+        let saved = state.hard_state.unwrap_or_default();
+        check(saved.term >= m.term, || {
+            format!("it sends {kind:?} of term {}, and the disk has term {}", m.term, saved.term)
+        })?;
+        if saved.term > m.term {
+            return Ok(());
+        }
+        match kind {
+            MessageType::MsgAppendResponse => {
+                let has_entry =
+                    disk.get(Cf::Default, &keys::raft_log(at.1, m.index)).is_ok_and(|e| e.is_some());
+                let is_first = m.index <= raftkv::raftstore::INIT_INDEX;
+                check(state.last_index >= m.index && (has_entry || is_first), || {
+                    format!(
+                        "it acknowledges entry {}, and the log on the disk ends at {}",
+                        m.index, state.last_index
+                    )
+                })
+            }
+            _ => {
+                let candidate = if kind == MessageType::MsgRequestVote { m.from } else { m.to };
+                check(saved.vote == candidate, || {
+                    format!(
+                        "it tells of its vote for {candidate}, and on the disk the vote is {}",
+                        saved.vote
+                    )
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Random trouble, from the seed.
+
+use raftkv::engine::Fault as WriteFault;
+use raftkv::ids::StoreId;
+
+use super::cluster::Happening;
+use super::network::Weather;
+use super::{Micros, Sim, millis};
+
+/// What may go wrong, and how often something does.
+#[derive(Clone, Debug)]
+pub struct Nemesis {
+    /// The mean time between two strokes.
+    pub every: Micros,
+    /// Partitions, and one-way cuts.
+    pub cuts: bool,
+    /// Power cuts and dead processes, also in the middle of a write. At most a minority is down at a time, unless
+    /// `all_down`.
+    pub crashes: bool,
+    /// Everything may go down at once.
+    pub all_down: bool,
+    /// Messages get lost, doubled, late.
+    pub weather: bool,
+    /// Slow disks and wrong clocks.
+    pub drift: bool,
+}
+
+impl Nemesis {
+    /// Everything that can go wrong.
+    pub fn everything() -> Nemesis {
+        Nemesis { every: millis(150), cuts: true, crashes: true, all_down: true, weather: true, drift: true }
+    }
+
+    /// The network alone.
+    pub fn network() -> Nemesis {
+        Nemesis { crashes: false, all_down: false, drift: false, ..Nemesis::everything() }
+    }
+
+    /// The machines alone.
+    pub fn machines() -> Nemesis {
+        Nemesis { cuts: false, weather: false, ..Nemesis::everything() }
+    }
+}
+
+impl Sim {
+    /// From now on something goes wrong every so often.
+    pub fn trouble(&mut self, nemesis: Nemesis) {
+        self.say(format!("trouble: {nemesis:?}"));
+        if nemesis.weather {
+            self.weather(Weather::bad());
+        }
+        let first = 1 + self.rng.below(nemesis.every);
+        self.trouble = Some(nemesis);
+        self.schedule(first, Happening::Trouble);
+    }
+
+    /// No more trouble: links are mended, clocks and disks are right, everybody is up.
+    pub fn end_trouble(&mut self) {
+        self.say("the trouble ends");
+        self.trouble = None;
+        self.network.weather = Weather::default();
+        self.heal();
+        self.release();
+        for id in self.machines.keys().copied().collect::<Vec<_>>() {
+            let machine = self.machines.get_mut(&id).expect("it is there");
+            machine.tick = super::TICK;
+            machine.disk_latency = (100, 400);
+            machine.disk.call_off();
+            self.start(id);
+        }
+    }
+
+    /// One stroke, and a plan for the next.
+    pub(super) fn stir(&mut self) {
+        let Some(nemesis) = self.trouble.clone() else { return };
+        let next = 1 + self.rng.below(2 * nemesis.every);
+        self.schedule(next, Happening::Trouble);
+        let ids: Vec<StoreId> = self.machines.keys().copied().collect();
+        let victim = self.rng.pick(&ids);
+        match self.rng.below(10) {
+            0 | 1 if nemesis.cuts => self.random_partition(&ids),
+            2 if nemesis.cuts => {
+                let other = self.rng.pick(&ids);
+                self.cut(victim, other);
+            }
+            3 if nemesis.cuts => self.heal(),
+            4 | 5 if nemesis.crashes => self.random_crash(&nemesis, victim),
+            6 if nemesis.crashes => {
+                let n = 1 + self.rng.below(6);
+                let fault = self.rng.pick(&[WriteFault::StopBefore, WriteFault::StopAfter]);
+                if self.may_go_down(&nemesis, victim) {
+                    self.crash_at_write(victim, n, fault);
+                }
+            }
+            7 if nemesis.drift => {
+                let percent = self.rng.pick(&[50, 80, 100, 120, 200]);
+                self.drift(victim, percent);
+            }
+            8 if nemesis.drift => {
+                let most = self.rng.pick(&[500, 5000, 30_000]);
+                self.slow_disk(victim, 100, most);
+            }
+            _ => {}
+        }
+    }
+
+    fn random_partition(&mut self, ids: &[StoreId]) {
+        let mut shuffled = ids.to_vec();
+        self.rng.shuffle(&mut shuffled);
+        let size = 1 + self.rng.below(ids.len() as u64 / 2 + 1) as usize;
+        self.partition(&[&shuffled[..size.min(ids.len())]]);
+    }
+
+    fn random_crash(&mut self, nemesis: &Nemesis, victim: StoreId) {
+        let everybody = nemesis.all_down && self.rng.percent(20);
+        let victims = if everybody { self.machines.keys().copied().collect() } else { vec![victim] };
+        for id in victims {
+            if !everybody && !self.may_go_down(nemesis, id) {
+                continue;
+            }
+            if self.rng.percent(50) {
+                self.crash(id);
+            } else {
+                self.kill(id);
+            }
+            let wait = millis(20) + self.rng.below(millis(400));
+            self.schedule(wait, Happening::Restart(id));
+        }
+    }
+
+    /// A store went down at a planned write: while there is trouble, it comes back by itself.
+    pub(super) fn plan_return(&mut self, id: StoreId) {
+        if self.trouble.is_some() {
+            let wait = millis(20) + self.rng.below(millis(400));
+            self.schedule(wait, Happening::Restart(id));
+        }
+    }
+
+    /// One more may go down if a majority is left, or if anything goes.
+    fn may_go_down(&self, nemesis: &Nemesis, id: StoreId) -> bool {
+        let up = self.stores.keys().filter(|other| **other != id).count();
+        nemesis.all_down || up > self.machines.len() / 2
+    }
+}

@@ -1,0 +1,112 @@
+//! What a test can see.
+
+use bytes::Bytes;
+use raftkv::engine::{Cf, KeyRange};
+use raftkv::ids::StoreId;
+use raftkv::proto::metapb::{Peer as Member, Region};
+use raftkv::raftstore::{Engines, Peer, Store};
+
+use super::{Micros, REGION, Sim, secs};
+
+impl Sim {
+    /// The store that leads region 1. Waits until there is one that a majority follows.
+    pub fn leader(&mut self) -> StoreId {
+        self.until(
+            "a leader is elected as long as a majority of the stores hear each other (section 5.2)",
+            secs(20),
+            |sim| sim.elected().is_some(),
+        );
+        let leader = self.elected().expect("it has just been there");
+        self.say(format!("store {leader} leads"));
+        leader
+    }
+
+    /// The store whose peer of region 1 leads, if a majority follows it in its term.
+    pub fn elected(&self) -> Option<StoreId> {
+        let majority = self.machines.len() / 2 + 1;
+        let (id, peer) =
+            self.peers().filter(|(_, peer)| peer.is_leader()).max_by_key(|(_, peer)| peer.term())?;
+        let follows = |other: &Peer| other.term() == peer.term() && other.leader() == Some(member(peer));
+        (self.peers().filter(|(_, other)| follows(other)).count() >= majority).then_some(id)
+    }
+
+    fn peers(&self) -> impl Iterator<Item = (StoreId, &Peer)> {
+        self.stores.iter().filter_map(|(id, store)| Some((*id, store.peer(REGION)?)))
+    }
+
+    /// All stores but this one.
+    pub fn others(&self, id: StoreId) -> Vec<StoreId> {
+        self.machines.keys().copied().filter(|other| *other != id).collect()
+    }
+
+    /// A store that runs.
+    pub fn store(&self, id: StoreId) -> &Store {
+        self.stores.get(&id).unwrap_or_else(|| panic!("store {id} is down"))
+    }
+
+    /// The peer of region 1 on a store that runs.
+    pub fn peer(&self, id: StoreId) -> &Peer {
+        self.store(id).peer(REGION).unwrap_or_else(|| panic!("store {id} has no peer of region 1"))
+    }
+
+    /// True while the store runs.
+    pub fn is_up(&self, id: StoreId) -> bool {
+        self.stores.contains_key(&id) && self.machines[&id].stopped.is_none()
+    }
+
+    /// Why a store has stopped by itself, if it has.
+    pub fn stopped(&self, id: StoreId) -> Option<&str> {
+        self.machines[&id].stopped.as_deref()
+    }
+
+    /// A region, as the clients know it.
+    pub fn region(&self, id: u64) -> &Region {
+        self.regions.iter().find(|region| region.id == id).expect("there is such a region")
+    }
+
+    /// What a store holds at a key, applied or not acknowledged, whoever leads.
+    pub fn data(&self, id: StoreId, key: &str) -> Option<Bytes> {
+        let snapshot = self.store(id).engines().kv.snapshot();
+        snapshot.get(Cf::Default, key.as_bytes()).expect("the simulated disk can be read")
+    }
+
+    /// How many writes a machine's disk has seen.
+    pub fn writes(&self, id: StoreId) -> u64 {
+        self.machines[&id].disk.writes()
+    }
+
+    /// Virtual time since the start.
+    pub fn now(&self) -> Micros {
+        self.now
+    }
+
+    /// Two runs that went the same way have the same hash.
+    pub fn trace_hash(&self) -> u64 {
+        self.trace.hash()
+    }
+
+    /// How many events the hash covers.
+    pub fn trace_lines(&self) -> u64 {
+        self.trace.lines()
+    }
+}
+
+fn member(peer: &Peer) -> &Member {
+    let members = &peer.region().peers;
+    members.iter().find(|member| member.id == peer.id()).expect("a peer is a member of its region")
+}
+
+/// All data of a store's clients: column family, key and value.
+pub(super) fn all_data(engines: &Engines) -> Vec<(Cf, Bytes, Bytes)> {
+    let snapshot = engines.kv.snapshot();
+    let mut data = Vec::new();
+    for cf in Cf::DATA {
+        let mut cursor = snapshot.cursor(cf, KeyRange::all());
+        cursor.seek_to_first().expect("the simulated disk can be read");
+        while let Some((key, value)) = cursor.entry() {
+            data.push((cf, Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+            cursor.next().expect("the simulated disk can be read");
+        }
+    }
+    data
+}

@@ -1,0 +1,322 @@
+//! What happened, line by line, and a hash over all of it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use prost::Message as _;
+use raftkv::ids::{RegionId, StoreId};
+use raftkv::proto::eraftpb::{Entry, MessageType};
+use raftkv::proto::raft_cmdpb::{CmdType, RaftCmdRequest};
+use raftkv::proto::raft_serverpb::RaftMessage;
+use raftkv::raft::Role;
+use raftkv::raftstore::{CommandId, Peer, Store};
+
+use super::Micros;
+use super::raw::{Request, Response, short};
+use crate::raft_net::letter::message_text;
+
+/// How many events are remembered for the report of a failure.
+const REMEMBERED: usize = 60;
+
+/// Something worth a line.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// The script does something.
+    Script(String),
+    /// A message between stores arrived.
+    Arrived(RaftMessage),
+    /// One did not, and why.
+    Lost(RaftMessage, &'static str),
+    /// One waits for its release.
+    Held(RaftMessage),
+    /// A client sends a request to a store.
+    Asked(u64, StoreId, CommandId, Request),
+    /// A client gets its response.
+    Answered(u64, CommandId, Response),
+    /// A client waits no longer.
+    GaveUp(u64, CommandId),
+    /// A store has answered a command of the script's.
+    Replied(StoreId, CommandId, bool),
+    /// A store went down, and how.
+    Crashed(StoreId, &'static str),
+    /// A store stopped by itself, and why.
+    Stopped(StoreId, String),
+    /// A store starts.
+    Started(StoreId),
+    /// A peer is different from what it was.
+    Changed(StoreId, RegionId, Seen, Seen),
+}
+
+/// What can be seen of a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// 0 follower, 1 candidate, 2 leader.
+    pub role: u8,
+    /// Its term.
+    pub term: u64,
+    /// Whom it voted for.
+    pub vote: u64,
+    /// The end of its log.
+    pub last: u64,
+    /// How much of it is committed.
+    pub commit: u64,
+    /// How much of it is applied.
+    pub applied: u64,
+}
+
+impl Seen {
+    fn of(peer: &Peer) -> Seen {
+        let raft = peer.node().raft();
+        let role = match raft.role() {
+            Role::Follower => 0,
+            Role::Candidate => 1,
+            Role::Leader => 2,
+        };
+        let (last, applied) = (raft.log().last_index(), peer.apply_state().applied_index);
+        Seen { role, term: raft.term(), vote: raft.vote(), last, commit: raft.commit(), applied }
+    }
+}
+
+/// FNV-1a (Fowler, Noll and Vo), over 64-bit words.
+#[derive(Clone, Copy, Debug)]
+struct Hash(u64);
+
+impl Hash {
+    fn word(&mut self, word: u64) {
+        for byte in word.to_le_bytes() {
+            self.byte(byte);
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.byte(byte));
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+
+    fn words(&mut self, words: &[u64]) {
+        words.iter().for_each(|&word| self.word(word));
+    }
+
+    fn message(&mut self, m: &RaftMessage) {
+        let Some(raft) = &m.message else { return };
+        let reject = u64::from(raft.reject);
+        self.words(&[
+            m.region_id,
+            raft.from,
+            raft.to,
+            raft.msg_type as u64,
+            raft.term,
+            raft.index,
+            raft.log_term,
+        ]);
+        self.words(&[raft.commit, raft.entries.len() as u64, reject, raft.reject_hint]);
+    }
+}
+
+/// The events of one run.
+#[derive(Debug)]
+pub struct Trace {
+    recent: VecDeque<(Micros, What)>,
+    seen: BTreeMap<(StoreId, RegionId), Seen>,
+    hash: Hash,
+    lines: u64,
+    /// Every line goes to standard error, too.
+    aloud: bool,
+}
+
+impl Trace {
+    /// Nothing yet. With `SIM_TRACE=1` everything is told as it happens.
+    pub fn new() -> Trace {
+        let aloud = std::env::var("SIM_TRACE").is_ok_and(|v| v != "0");
+        Trace {
+            recent: VecDeque::new(),
+            seen: BTreeMap::new(),
+            hash: Hash(0xcbf2_9ce4_8422_2325),
+            lines: 0,
+            aloud,
+        }
+    }
+
+    /// Two runs with the same hash went the same way.
+    pub fn hash(&self) -> u64 {
+        self.hash.0
+    }
+
+    /// How many events the hash covers.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// A clock ticked.
+    pub fn tick(&mut self, now: Micros, store: StoreId) {
+        self.lines += 1;
+        self.hash.words(&[now, store]);
+    }
+
+    /// Notes an event.
+    pub fn note(&mut self, now: Micros, what: What) {
+        self.lines += 1;
+        self.hash.word(now);
+        self.mix(&what);
+        if self.aloud {
+            eprintln!("{}", line(now, &what));
+        }
+        if !is_dull(&what) {
+            if self.recent.len() == REMEMBERED {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((now, what));
+        }
+    }
+
+    /// Notes what has changed in a store.
+    pub fn see(&mut self, now: Micros, id: StoreId, store: &Store) {
+        for peer in store.peers() {
+            let (key, new) = ((id, peer.region_id()), Seen::of(peer));
+            let old = self.seen.insert(key, new).unwrap_or_default();
+            if old != new {
+                self.note(now, What::Changed(id, peer.region_id(), old, new));
+            }
+        }
+    }
+
+    fn mix(&mut self, what: &What) {
+        match what {
+            What::Script(text) => self.hash.bytes(text.as_bytes()),
+            What::Arrived(m) => {
+                self.hash.word(1);
+                self.hash.message(m);
+            }
+            What::Lost(m, _) => {
+                self.hash.word(2);
+                self.hash.message(m);
+            }
+            What::Held(m) => {
+                self.hash.word(3);
+                self.hash.message(m);
+            }
+            What::Asked(client, store, id, request) => {
+                self.hash.words(&[4, *client, *store, *id]);
+                self.hash.bytes(request.first_key());
+            }
+            What::Answered(client, id, response) => {
+                self.hash.words(&[5, *client, *id, u64::from(response.is_ok())]);
+                if let Response::Get(get) = response {
+                    self.hash.bytes(&get.value);
+                }
+            }
+            What::GaveUp(client, id) => self.hash.words(&[6, *client, *id]),
+            What::Replied(store, id, ok) => self.hash.words(&[7, *store, *id, u64::from(*ok)]),
+            What::Crashed(store, _) => self.hash.words(&[8, *store]),
+            What::Stopped(store, _) => self.hash.words(&[9, *store]),
+            What::Started(store) => self.hash.words(&[10, *store]),
+            What::Changed(store, region, _, new) => {
+                self.hash.words(&[11, *store, *region, u64::from(new.role), new.term, new.vote]);
+                self.hash.words(&[new.last, new.commit, new.applied]);
+            }
+        }
+    }
+
+    /// What is remembered, oldest first.
+    pub fn text(&self) -> String {
+        self.recent.iter().map(|(at, what)| format!("{}\n", line(*at, what))).collect()
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        Trace::new()
+    }
+}
+
+/// Heartbeats are of interest only for what comes of them.
+fn is_dull(what: &What) -> bool {
+    let (What::Arrived(m) | What::Lost(m, _) | What::Held(m)) = what else { return false };
+    m.message.as_ref().is_some_and(|m| {
+        matches!(m.msg_type(), MessageType::MsgHeartbeat | MessageType::MsgHeartbeatResponse)
+    })
+}
+
+fn line(at: Micros, what: &What) -> String {
+    let time = format!("{:>9.3} ms ", at as f64 / 1000.0);
+    match what {
+        What::Script(text) => format!("{time}> {text}"),
+        What::Arrived(m) => format!("{time}    {}", raft_text(m)),
+        What::Lost(m, why) => format!("{time}    {}   ... LOST: {why}", raft_text(m)),
+        What::Held(m) => format!("{time}    {}   ... HELD", raft_text(m)),
+        What::Asked(client, store, id, request) => {
+            format!("{time}  client {client} -> store {store}  #{id} {}", request.text())
+        }
+        What::Answered(client, id, response) => {
+            format!("{time}  client {client} <- #{id} {}", response.text())
+        }
+        What::GaveUp(client, id) => format!("{time}  client {client} waits no longer for #{id}"),
+        What::Replied(store, id, ok) => {
+            format!("{time}  store {store} replies to #{id}: {}", if *ok { "done" } else { "an error" })
+        }
+        What::Crashed(store, how) => format!("{time}! store {store} goes down: {how}"),
+        What::Stopped(store, why) => format!("{time}! store {store} stops: {why}"),
+        What::Started(store) => format!("{time}! store {store} starts"),
+        What::Changed(store, region, old, new) => {
+            format!("{time}        store {store}{}: {}", region_text(*region), change(old, new))
+        }
+    }
+}
+
+fn region_text(region: RegionId) -> String {
+    if region == super::REGION { String::new() } else { format!(" region {region}") }
+}
+
+/// A Raft message, with the commands of its entries readable.
+fn raft_text(m: &RaftMessage) -> String {
+    let mut raft = m.message.clone().unwrap_or_default();
+    raft.entries.iter_mut().for_each(|entry| entry.data = command_text(entry).into());
+    let region = region_text(m.region_id);
+    format!("{}{region}", message_text(&raft))
+}
+
+/// The command in an entry, in a few words; empty for an empty entry.
+pub(super) fn command_text(entry: &Entry) -> String {
+    if entry.data.is_empty() {
+        return String::new();
+    }
+    let Ok(command) = RaftCmdRequest::decode(entry.data.clone()) else {
+        return "(not a command)".to_string();
+    };
+    let parts = command.requests.iter().map(|request| match request.cmd_type() {
+        CmdType::Put => {
+            let put = request.put.clone().unwrap_or_default();
+            format!("{}:={}", short(&put.key), short(&put.value))
+        }
+        CmdType::Delete => format!("delete {}", short(&request.delete.clone().unwrap_or_default().key)),
+        CmdType::CompareAndSwap => {
+            let swap = request.compare_and_swap.clone().unwrap_or_default();
+            format!("swap {} to {}", short(&swap.key), short(&swap.value))
+        }
+        other => format!("{other:?}").to_lowercase(),
+    });
+    parts.collect::<Vec<_>>().join(";")
+}
+
+fn change(old: &Seen, new: &Seen) -> String {
+    let mut parts = Vec::new();
+    if (old.role, old.term) != (new.role, new.term) {
+        let role = ["follower", "candidate", "leader"][usize::from(new.role)];
+        parts.push(format!("{role} of term {}", new.term));
+    }
+    if old.vote != new.vote && new.vote != 0 {
+        parts.push(format!("votes for {}", new.vote));
+    }
+    for (name, old, new) in [
+        ("log up to", old.last, new.last),
+        ("commit", old.commit, new.commit),
+        ("applied", old.applied, new.applied),
+    ] {
+        if old != new {
+            parts.push(format!("{name} {new}"));
+        }
+    }
+    parts.join(", ")
+}
