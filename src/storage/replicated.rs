@@ -36,7 +36,7 @@ pub enum Asked<R> {
     /// It needs no storage for its answer: the request makes no sense.
     Answered(R),
     /// It needs this command carried out.
-    Command(RaftCmdRequest),
+    Command(Box<RaftCmdRequest>),
 }
 
 /// Runs a handler to learn what it wants from the storage.
@@ -44,7 +44,7 @@ pub fn ask<R>(handler: impl Fn(&dyn Storage) -> R) -> Asked<R> {
     let noting = Noting::default();
     let response = handler(&noting);
     match noting.command.into_inner() {
-        Some(command) => Asked::Command(command),
+        Some(command) => Asked::Command(Box::new(command)),
         None => Asked::Answered(response),
     }
 }
@@ -108,7 +108,7 @@ fn header(context: Option<&Context>) -> RaftRequestHeader {
     let Some(context) = context else { return RaftRequestHeader::default() };
     RaftRequestHeader {
         region_id: context.region_id,
-        peer: context.peer.clone(),
+        peer: context.peer,
         region_epoch: context.region_epoch,
         term: context.term,
         ..Default::default()

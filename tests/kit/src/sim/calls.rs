@@ -42,6 +42,7 @@ pub(super) struct Call {
 }
 
 /// How a call ended.
+#[expect(clippy::large_enum_variant, reason = "few are kept, and not for long")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
     /// With this response.

@@ -216,7 +216,7 @@ impl Sim {
                 self.attempts.remove(&id);
                 self.respond(id, 0, response);
             }
-            Asked::Command(command) => self.give(store, Event::Command { id, request: command }),
+            Asked::Command(command) => self.give(store, Event::Command { id, request: *command }),
         }
     }
 

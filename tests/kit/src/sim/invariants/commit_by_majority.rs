@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use prost::Message;
 use raftkv::engine::{Cf, Snapshot, keys};
 use raftkv::ids::{Index, RegionId, Term};
-use raftkv::proto::eraftpb::Entry;
-use raftkv::raftstore::Peer;
+use raftkv::proto::eraftpb::{Entry, MessageType};
+use raftkv::proto::raft_serverpb::RaftMessage;
+use raftkv::raftstore::{Engines, Peer};
 
 use super::{Invariant, Place, Verdict, check, raft_state_on_disk};
 
@@ -26,7 +27,9 @@ impl Invariant for CommitByMajority {
     fn after_step(&mut self, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let checked = self.checked.get(&at.1).copied().unwrap_or(raft.log().first_index() - 1);
-        self.look_at_disk(at, peer)?;
+        if !self.is_up_to_date(at, peer) {
+            self.look_at_disk(at, &*peer.engines().raft.snapshot())?;
+        }
         let members = peer.region().peers.len();
         for index in checked + 1..=raft.commit() {
             let term = raft.log().term(index);
@@ -46,40 +49,45 @@ impl Invariant for CommitByMajority {
         Ok(())
     }
 
+    /// A store may go down right after this, before its step is over.
+    fn on_send(&mut self, disks: &Engines, at: Place, m: &RaftMessage) -> Verdict {
+        match &m.message {
+            Some(m) if m.msg_type() == MessageType::MsgAppendResponse && !m.reject => {
+                self.look_at_disk(at, &*disks.raft.snapshot())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn on_start(&mut self, at: Place, peer: &Peer) -> Verdict {
         self.disks.remove(&at);
-        self.look_at_disk(at, peer)
+        self.look_at_disk(at, &*peer.engines().raft.snapshot())
     }
 }
 
 impl CommitByMajority {
     /// Takes over what has changed at the end of the log on disk.
-    fn look_at_disk(&mut self, at: Place, peer: &Peer) -> Verdict {
+    fn look_at_disk(&mut self, at: Place, raft: &dyn Snapshot) -> Verdict {
         let known = self.disks.entry(at).or_default();
-        let log = peer.node().raft().log();
-        let last = log.last_index();
-        if known.last_key_value() == log.term(last).map(|term| (last, term)).as_ref().map(|(i, t)| (i, t)) {
-            return Ok(());
-        }
-        let raft = peer_engine(peer);
-        let on_disk = raft_state_on_disk(&*raft, at.1)?.last_index;
-        while known.last_key_value().is_some_and(|(index, _)| *index > on_disk) {
+        let last = raft_state_on_disk(raft, at.1)?.last_index;
+        while known.last_key_value().is_some_and(|(index, _)| *index > last) {
             known.pop_last();
         }
-        let mut index = on_disk;
-        while index >= log.first_index() {
-            let Some(term) = term_on_disk(&*raft, at.1, index) else { break };
+        for index in (1..=last).rev() {
+            let Some(term) = term_on_disk(raft, at.1, index) else { break };
             if known.insert(index, term) == Some(term) {
                 break;
             }
-            index -= 1;
         }
         Ok(())
     }
-}
 
-fn peer_engine(peer: &Peer) -> Box<dyn Snapshot> {
-    peer.engines().raft.snapshot()
+    /// Is the end of the peer's log known to be on its disk already?
+    fn is_up_to_date(&self, at: Place, peer: &Peer) -> bool {
+        let log = peer.node().raft().log();
+        let (last, term) = (log.last_index(), log.last_term());
+        self.disks.get(&at).and_then(|known| known.last_key_value()) == Some((&last, &term))
+    }
 }
 
 fn term_on_disk(raft: &dyn Snapshot, region: RegionId, index: Index) -> Option<Term> {
