@@ -47,11 +47,11 @@ pub struct DeleteRangeRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRangeResponse {}
-/// Sets a key if it holds what the sender expects. Applied twice it would not do the same as once, so it shows whether the
-/// store applies exactly once.
+/// Sets a key if it holds what the sender expects. Applied twice it would not do the same as once, so it shows
+/// whether the store applies exactly once.
 ///
-/// Ours alone: TiKV has no such command, its leader compares and proposes a put. Commands live in log entries, which no
-/// program but ours reads, so that does not touch the protocol. Everything of our own is numbered from 100.
+/// Ours alone: TiKV has no such command, its leader compares and proposes a put. Commands live in log entries,
+/// which no program but ours reads, so that does not touch the protocol. What is ours is numbered from 100.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CompareAndSwapRequest {
     #[prost(string, tag = "1")]

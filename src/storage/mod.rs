@@ -22,11 +22,11 @@
 //! # Why the handlers can stay as they are
 //! A replicated storage has its answer only after messages have gone back and forth. The server could let a
 //! thread wait for it, but in the simulator there is one thread and nobody to wait for. So there is a rule: a
-//! handler is a plain function that asks its storage **once** (one `write`, one `compare_and_swap` or one `reader`) and has no effect
-//! of its own. Such a function can be run twice. The first run is on a storage that only notes what it was
-//! asked for; that goes through Raft; the second run is on a storage that hands out what came back, and its
-//! response is the one that counts. Server and simulator drive handlers in the same way, no thread waits, and
-//! a caller that goes away in between takes nothing with it.
+//! handler is a plain function that asks its storage **once** (one `write`, one `compare_and_swap` or one
+//! `reader`) and has no effect of its own. Such a function can be run twice. The first run is on a storage that
+//! only notes what it was asked for; that goes through Raft; the second run is on a storage that hands out what
+//! came back, and its response is the one that counts. Server and simulator drive handlers in the same way, no
+//! thread waits, and a caller that goes away in between takes nothing with it.
 
 mod answer;
 mod check;
@@ -61,8 +61,9 @@ pub trait Storage {
     /// reader that is opened from now on sees them. After an error they may have been carried out or not.
     fn write(&self, context: Option<&Context>, changes: Vec<Modify>) -> Result<(), Error>;
 
-    /// Sets a key if it holds what the caller expects. Nothing comes between the look and the change. What is promised of
-    /// a write, is promised of this.
+    /// Sets a key if it holds what the caller expects, and says what it held. No other change comes between the
+    /// look and this one. A guess that is wrong is an answer and no error. Apart from that, it is a write: after
+    /// `Ok` it survives a crash and every later reader sees it, after an error it may have been done or not.
     fn compare_and_swap(&self, context: Option<&Context>, swap: CompareAndSwap) -> Result<Swapped, Error>;
 
     /// The data as it is now: with everything that was acknowledged, and not moved by any later write.

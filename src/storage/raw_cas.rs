@@ -7,8 +7,10 @@ use crate::proto::kvrpcpb::{RawCasRequest, RawCasResponse};
 
 /// Sets a key if it holds the expected value, or does not exist where that is expected.
 ///
-/// The response says what the key held before, whether it was changed or not: a client whose guess was wrong knows
-/// what to try next.
+/// - `succeed` says whether it was set.
+/// - `previous_value` and `previous_not_exist` say what it held before, in both cases: a client whose guess was
+///   wrong knows what to try next.
+/// - A `ttl` other than 0 is refused with [`Rejection::Ttl`], as for a put.
 pub fn raw_compare_and_swap(storage: &dyn Storage, request: &RawCasRequest) -> RawCasResponse {
     match compare_and_swap(storage, request) {
         Ok(Swapped { done, previous }) => RawCasResponse {

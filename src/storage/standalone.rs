@@ -24,8 +24,8 @@ const NOBODY_PANICS: &str = "nobody panics while writing";
 ///   it for longer.
 pub struct StandaloneStorage {
     engine: Arc<dyn Engine>,
-    /// Held by whoever looks and then writes, and by whoever writes: a batch is atomic, a look before it is not part of
-    /// it.
+    /// Held by whoever writes, and by whoever looks and then writes: a batch is atomic, but a look before it is
+    /// no part of it.
     writing: Mutex<()>,
 }
 
@@ -57,9 +57,10 @@ impl Storage for StandaloneStorage {
         // LAB 1 END
     }
 
-    /// Sets a key if it holds what the caller expects. No write of this storage comes between the look and the change.
+    /// Sets a key if it holds what the caller expects, and says what it held.
     ///
-    /// After `Ok` with `done` it survives a crash, as every write.
+    /// Nobody else's `write` or swap comes between the look and the change. What holds for a write after `Ok` and
+    /// after an error, holds here.
     fn compare_and_swap(&self, _context: Option<&Context>, swap: CompareAndSwap) -> Result<Swapped, Error> {
         // LAB 1 BEGIN: who else may write in between? Then look, compare, write
         let _writing = self.writing.lock().expect(NOBODY_PANICS);

@@ -16,6 +16,7 @@ mod model;
 mod persist;
 mod put;
 mod reader;
+mod rival;
 mod scan;
 mod scan_range;
 mod seam;

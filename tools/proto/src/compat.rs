@@ -14,8 +14,8 @@ use prost_types::{
 
 use crate::{generate, reference};
 
-/// What the reference does not have because it is ours alone: the compare-and-swap command, which stands in log entries
-/// only. No other program reads those.
+/// What the reference does not have because it is ours alone: the compare-and-swap command. It stands in log
+/// entries only, and no other program reads those.
 const OURS: [&str; 5] = [
     "raft_cmdpb.CompareAndSwapRequest",
     "raft_cmdpb.CompareAndSwapResponse",
