@@ -54,6 +54,11 @@ struct MemSnapshot {
     _lease: Arc<Lease>,
 }
 
+/// Contents that belong to no open engine.
+pub(super) fn snapshot_of(maps: Maps) -> Box<dyn Snapshot> {
+    Box::new(MemSnapshot { maps, _lease: Arc::new(Lease) })
+}
+
 impl Snapshot for MemSnapshot {
     fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         Ok(self.maps[cf as usize].get(key).cloned())

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::mem::{Lease, Maps, apply};
-use super::{EngineError, MemEngine, WriteBatch};
+use super::mem::{Lease, Maps, apply, snapshot_of};
+use super::{EngineError, MemEngine, Snapshot, WriteBatch};
 
 /// What goes wrong at a planned write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,11 @@ impl MemDisk {
     /// True once a planned fault has stopped the machine.
     pub fn is_stopped(&self) -> bool {
         self.lock().stopped
+    }
+
+    /// What a loss of power would leave of an engine at this moment. It does not count as a use of the engine.
+    pub fn synced(&self, name: &str) -> Box<dyn Snapshot> {
+        snapshot_of(self.lock().engines.get(name).map(|stored| stored.synced.clone()).unwrap_or_default())
     }
 
     /// The machine loses power, if it has not stopped already, and comes back: every engine is as it was at

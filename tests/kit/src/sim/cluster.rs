@@ -11,7 +11,7 @@ use raftkv::storage::{Asked, answer, ask};
 
 use super::calls::{Attempt, Call, CallId};
 use super::faults::Fault;
-use super::invariants::{self, Invariant};
+use super::invariants::{self, Disks, Invariant};
 use super::machine::Machine;
 use super::network::{Fate, Link, Network};
 use super::raw::{Request, Response};
@@ -249,7 +249,8 @@ impl Sim {
         while store.has_work() && failed.is_none() {
             let mut sink = |effect: Effect| {
                 if let Effect::Send(message) = &effect {
-                    broken = broken.take().or_else(|| invariants::on_send(invariants, &engines, id, message));
+                    let disks = Disks { engines: &engines, disk };
+                    broken = broken.take().or_else(|| invariants::on_send(invariants, disks, id, message));
                 }
                 effects.push((disk.writes() > before, effect));
             };
@@ -402,7 +403,8 @@ impl Sim {
         }
         let first = 1 + self.rng.below(tick);
         self.schedule(first, Happening::Tick(id, boot));
-        if let Some((rule, happened)) = invariants::on_start(&mut self.invariants, &self.stores, id) {
+        let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);
+        if let Some((rule, happened)) = invariants::on_start(&mut self.invariants, store, disk) {
             self.break_off(rule, &happened);
         }
     }
@@ -411,10 +413,10 @@ impl Sim {
         if !self.stores.contains_key(&id) || self.machines[&id].stopped.is_some() {
             return;
         }
-        if let Some((rule, happened)) = invariants::after_step(&mut self.invariants, &self.stores, id) {
+        let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);
+        if let Some((rule, happened)) = invariants::after_step(&mut self.invariants, store, disk) {
             self.break_off(rule, &happened);
         }
-        let store = &self.stores[&id];
         self.trace.see(self.now, id, store);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raftkv::engine::{Engine, Fault, MemDisk};
+use raftkv::engine::{Engine, Fault, MemDisk, Snapshot};
 use raftkv::raftstore::Engines;
 
 #[cfg(feature = "rocksdb")]
@@ -82,6 +82,15 @@ impl Disk {
             Disk::Mem(disk) => disk.is_stopped(),
             #[cfg(feature = "rocksdb")]
             Disk::Rocks(disk) => disk.is_stopped(),
+        }
+    }
+
+    /// What a loss of power would leave of an engine at this moment. RocksDB cannot tell.
+    pub fn synced(&self, name: &str) -> Option<Box<dyn Snapshot>> {
+        match self {
+            Disk::Mem(disk) => Some(disk.synced(name)),
+            #[cfg(feature = "rocksdb")]
+            Disk::Rocks(_) => None,
         }
     }
 

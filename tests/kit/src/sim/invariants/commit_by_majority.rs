@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use prost::Message;
-use raftkv::engine::{Cf, Snapshot, keys};
+use raftkv::engine::Snapshot;
 use raftkv::ids::{Index, RegionId, Term};
-use raftkv::proto::eraftpb::{Entry, MessageType};
+use raftkv::proto::eraftpb::MessageType;
 use raftkv::proto::raft_serverpb::RaftMessage;
-use raftkv::raftstore::{Engines, Peer};
+use raftkv::raftstore::Peer;
 
-use super::{Invariant, Place, Verdict, check, raft_state_on_disk};
+use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk, raft_state_on_disk};
 
 /// What is on each disk, as of the store's last step, and how far commits have been checked.
 #[derive(Default)]
@@ -24,11 +23,11 @@ impl Invariant for CommitByMajority {
          minority holds is not acknowledged"
     }
 
-    fn after_step(&mut self, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let checked = self.checked.get(&at.1).copied().unwrap_or(raft.log().first_index() - 1);
         if !self.is_up_to_date(at, peer) {
-            self.look_at_disk(at, &*peer.engines().raft.snapshot())?;
+            self.look_at_disk(at, &*disks.raft())?;
         }
         let members = peer.region().peers.len();
         for index in checked + 1..=raft.commit() {
@@ -50,18 +49,18 @@ impl Invariant for CommitByMajority {
     }
 
     /// A store may go down right after this, before its step is over.
-    fn on_send(&mut self, disks: &Engines, at: Place, m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, disks: Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
         match &m.message {
             Some(m) if m.msg_type() == MessageType::MsgAppendResponse && !m.reject => {
-                self.look_at_disk(at, &*disks.raft.snapshot())
+                self.look_at_disk(at, &*disks.raft())
             }
             _ => Ok(()),
         }
     }
 
-    fn on_start(&mut self, at: Place, peer: &Peer) -> Verdict {
+    fn on_start(&mut self, disks: Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
         self.disks.remove(&at);
-        self.look_at_disk(at, &*peer.engines().raft.snapshot())
+        self.look_at_disk(at, &*disks.raft())
     }
 }
 
@@ -74,8 +73,8 @@ impl CommitByMajority {
             known.pop_last();
         }
         for index in (1..=last).rev() {
-            let Some(term) = term_on_disk(raft, at.1, index) else { break };
-            if known.insert(index, term) == Some(term) {
+            let Some(entry) = entry_on_disk(raft, at.1, index) else { break };
+            if known.insert(index, entry.term) == Some(entry.term) {
                 break;
             }
         }
@@ -88,9 +87,4 @@ impl CommitByMajority {
         let (last, term) = (log.last_index(), log.last_term());
         self.disks.get(&at).and_then(|known| known.last_key_value()) == Some((&last, &term))
     }
-}
-
-fn term_on_disk(raft: &dyn Snapshot, region: RegionId, index: Index) -> Option<Term> {
-    let value = raft.get(Cf::Default, &keys::raft_log(region, index)).ok()??;
-    Some(Entry::decode(value).ok()?.term)
 }

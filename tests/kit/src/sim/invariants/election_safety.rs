@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use raftkv::ids::{PeerId, RegionId, Term};
 use raftkv::raftstore::Peer;
 
-use super::{Invariant, Place, Verdict, check};
+use super::{Disks, Invariant, Place, Verdict, check};
 
 /// Who has led which term of which region.
 #[derive(Default)]
@@ -18,7 +18,7 @@ impl Invariant for ElectionSafety {
         "Election Safety: at most one leader can be elected in a given term (section 5.2; figure 3)"
     }
 
-    fn after_step(&mut self, (_, region): Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: Disks<'_>, (_, region): Place, peer: &Peer) -> Verdict {
         if !peer.is_leader() {
             return Ok(());
         }

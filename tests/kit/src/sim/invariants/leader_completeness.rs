@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use raftkv::ids::{Index, RegionId, Term};
 use raftkv::raftstore::Peer;
 
-use super::{Invariant, Place, Verdict, check};
+use super::{Disks, Invariant, Place, Verdict, check};
 
 /// What is committed, and which leaders have been looked at.
 #[derive(Default)]
@@ -21,7 +21,7 @@ impl Invariant for LeaderCompleteness {
          figure 3)"
     }
 
-    fn after_step(&mut self, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let committed = self.committed.entry(at.1).or_default();
         if peer.is_leader() && self.leaders.insert((at.1, peer.term()), ()).is_none() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use raftkv::ids::{Index, RegionId, Term};
 use raftkv::raftstore::Peer;
 
-use super::{Invariant, Place, Verdict, check, fingerprint};
+use super::{Disks, Invariant, Place, Verdict, check, fingerprint, new_entries};
 
 /// For each index and term that any log has had: the term of the entry before, and what is in the entry. If these are always
 /// the same, then by induction so is everything before.
@@ -22,19 +22,9 @@ impl Invariant for LogMatching {
          figure 3)"
     }
 
-    fn after_step(&mut self, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let log = peer.node().raft().log();
-        let seen = self.seen.entry(at).or_default();
-        let last = log.last_index();
-        while seen.last_key_value().is_some_and(|(index, _)| *index > last) {
-            seen.pop_last();
-        }
-        let mut first = last + 1;
-        while first > log.first_index() && seen.get(&(first - 1)) != log.term(first - 1).as_ref() {
-            first -= 1;
-        }
-        for entry in log.entries(first, last + 1) {
-            seen.insert(entry.index, entry.term);
+        for entry in new_entries(self.seen.entry(at).or_default(), log) {
             let content = (log.term(entry.index - 1), fingerprint(&entry.data));
             let known = *self.entries.entry((at.1, entry.index, entry.term)).or_insert(content);
             check(known.1 == content.1, || {
@@ -50,7 +40,7 @@ impl Invariant for LogMatching {
         Ok(())
     }
 
-    fn on_start(&mut self, at: Place, _peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
         self.seen.remove(&at);
         Ok(())
     }

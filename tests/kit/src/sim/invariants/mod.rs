@@ -16,6 +16,11 @@
 //! They look at a store after each of its steps, at each message at the moment in which it leaves, with the disk as it is then,
 //! and at each start. They know the keys of `src/engine/keys.rs` and the accessors of `Peer`, and nothing of how a store
 //! came to its state.
+//!
+//! "On the disk" means for the raft engine: there even if the power is cut now ([`Disks::raft`]). So a promise that leaves before
+//! its write is synced is noticed in every run, not only where a crash happens to come between the two.
+//!
+//! Each keeps what it has seen, and looks only at what is new: they run after every step of every store.
 
 mod bounds;
 mod commit_by_majority;
@@ -32,9 +37,13 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use raftkv::engine::{Cf, Snapshot, keys};
-use raftkv::ids::{RegionId, StoreId};
+use raftkv::ids::{Index, RegionId, StoreId, Term};
+use raftkv::proto::eraftpb::Entry;
 use raftkv::proto::raft_serverpb::{RaftLocalState, RaftMessage};
-use raftkv::raftstore::{Engines, Peer, Store};
+use raftkv::raft::RaftLog;
+use raftkv::raftstore::{Engines, Peer, PeerStorage, Store};
+
+use super::disk::Disk;
 
 /// `Err` says what happened; the invariant itself says what should have.
 pub type Verdict = Result<(), String>;
@@ -42,23 +51,44 @@ pub type Verdict = Result<(), String>;
 /// A peer: the store that it is on, and its region.
 pub type Place = (StoreId, RegionId);
 
+/// The disks of one store, as they are now.
+#[derive(Clone, Copy)]
+pub struct Disks<'a> {
+    /// As the store sees them.
+    pub engines: &'a Engines,
+    /// The machine's.
+    pub disk: &'a Disk,
+}
+
+impl Disks<'_> {
+    /// What the raft engine would hold after a power cut. (RocksDB cannot tell: there it is all that is written.)
+    pub fn raft(&self) -> Box<dyn Snapshot> {
+        self.disk.synced("raft").unwrap_or_else(|| self.engines.raft.snapshot())
+    }
+
+    /// What is written to the kv engine, synced or not: what a crash takes away there, the log brings back.
+    pub fn kv(&self) -> Box<dyn Snapshot> {
+        self.engines.kv.snapshot()
+    }
+}
+
 /// One invariant.
 pub trait Invariant {
     /// The rule, as a sentence, with its section.
     fn rule(&self) -> &'static str;
 
     /// A peer's store has done something.
-    fn after_step(&mut self, _at: Place, _peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: Disks<'_>, _at: Place, _peer: &Peer) -> Verdict {
         Ok(())
     }
 
     /// A store sends a message; its disks are as they are at this moment.
-    fn on_send(&mut self, _disks: &Engines, _at: Place, _m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, _disks: Disks<'_>, _at: Place, _m: &RaftMessage) -> Verdict {
         Ok(())
     }
 
     /// A peer has come back from its disks.
-    fn on_start(&mut self, _at: Place, _peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: Disks<'_>, _at: Place, _peer: &Peer) -> Verdict {
         Ok(())
     }
 }
@@ -84,29 +114,26 @@ pub(super) type Broken = (&'static str, String);
 
 pub(super) fn after_step(
     invariants: &mut [Box<dyn Invariant>],
-    stores: &BTreeMap<StoreId, Store>,
-    id: StoreId,
+    store: &Store,
+    disk: &Disk,
 ) -> Option<Broken> {
-    each_peer(invariants, stores, id, |invariant, at, peer| invariant.after_step(at, peer))
+    each_peer(invariants, store, disk, |invariant, disks, at, peer| invariant.after_step(disks, at, peer))
 }
 
-pub(super) fn on_start(
-    invariants: &mut [Box<dyn Invariant>],
-    stores: &BTreeMap<StoreId, Store>,
-    id: StoreId,
-) -> Option<Broken> {
-    each_peer(invariants, stores, id, |invariant, at, peer| invariant.on_start(at, peer))
+pub(super) fn on_start(invariants: &mut [Box<dyn Invariant>], store: &Store, disk: &Disk) -> Option<Broken> {
+    each_peer(invariants, store, disk, |invariant, disks, at, peer| invariant.on_start(disks, at, peer))
 }
 
 fn each_peer(
     invariants: &mut [Box<dyn Invariant>],
-    stores: &BTreeMap<StoreId, Store>,
-    id: StoreId,
-    ask: impl Fn(&mut dyn Invariant, Place, &Peer) -> Verdict,
+    store: &Store,
+    disk: &Disk,
+    ask: impl Fn(&mut dyn Invariant, Disks<'_>, Place, &Peer) -> Verdict,
 ) -> Option<Broken> {
-    for peer in stores.get(&id)?.peers() {
+    let (id, disks) = (store.id(), Disks { engines: store.engines(), disk });
+    for peer in store.peers() {
         for invariant in invariants.iter_mut() {
-            if let Err(happened) = ask(&mut **invariant, (id, peer.region_id()), peer) {
+            if let Err(happened) = ask(&mut **invariant, disks, (id, peer.region_id()), peer) {
                 return Some((invariant.rule(), format!("store {id}: {happened}")));
             }
         }
@@ -116,7 +143,7 @@ fn each_peer(
 
 pub(super) fn on_send(
     invariants: &mut [Box<dyn Invariant>],
-    disks: &Engines,
+    disks: Disks<'_>,
     from: StoreId,
     m: &RaftMessage,
 ) -> Option<Broken> {
@@ -139,6 +166,27 @@ fn raft_state_on_disk(raft: &dyn Snapshot, region: RegionId) -> Result<RaftLocal
     let decode =
         |value| RaftLocalState::decode(value).map_err(|error| format!("the RaftLocalState: {error}"));
     value.map_or(Ok(RaftLocalState::default()), decode)
+}
+
+/// An entry as it is on the raft engine; `None` if it is not there, or unreadable.
+fn entry_on_disk(raft: &dyn Snapshot, region: RegionId, index: Index) -> Option<Entry> {
+    let value = raft.get(Cf::Default, &keys::raft_log(region, index)).ok()??;
+    Entry::decode(value).ok()
+}
+
+/// The entries of a log that are new since the last look at it. `seen` is the log as of then.
+fn new_entries<'a>(seen: &mut BTreeMap<Index, Term>, log: &'a RaftLog<PeerStorage>) -> &'a [Entry] {
+    let last = log.last_index();
+    while seen.last_key_value().is_some_and(|(index, _)| *index > last) {
+        seen.pop_last();
+    }
+    let mut first = last + 1;
+    while first > log.first_index() && seen.get(&(first - 1)) != log.term(first - 1).as_ref() {
+        first -= 1;
+    }
+    let entries = log.entries(first, last + 1);
+    seen.extend(entries.iter().map(|entry| (entry.index, entry.term)));
+    entries
 }
 
 /// FNV-1a of an entry's content: two entries that differ are told apart without being kept.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use raftkv::ids::{Index, PeerId, Term};
 use raftkv::proto::eraftpb::MessageType;
 use raftkv::proto::raft_serverpb::RaftMessage;
-use raftkv::raftstore::{Engines, Peer};
+use raftkv::raftstore::Peer;
 
-use super::{Invariant, Place, Verdict, check};
+use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk};
 
 /// The latest promises of a peer.
 #[derive(Clone, Copy, Default)]
@@ -15,8 +15,9 @@ struct Told {
     term: Term,
     /// In `term`; 0 if it told of none.
     vote: PeerId,
-    /// Acknowledged in `term`.
+    /// The last entry acknowledged in `term`, and the term of that entry.
     index: Index,
+    log_term: Term,
 }
 
 /// What each peer has told.
@@ -31,7 +32,7 @@ impl Invariant for Restart {
          state\"; section 5.5)"
     }
 
-    fn on_send(&mut self, _disks: &Engines, at: Place, m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, disks: Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
         let Some(m) = &m.message else { return Ok(()) };
         let told = self.told.entry(at).or_default();
         if m.term > told.term {
@@ -41,14 +42,18 @@ impl Invariant for Restart {
             match m.msg_type() {
                 MessageType::MsgRequestVote => told.vote = m.from,
                 MessageType::MsgRequestVoteResponse => told.vote = m.to,
-                MessageType::MsgAppendResponse => told.index = told.index.max(m.index),
+                MessageType::MsgAppendResponse if m.index > told.index => {
+                    told.index = m.index;
+                    let entry = entry_on_disk(&*disks.raft(), at.1, m.index);
+                    told.log_term = entry.map_or(0, |entry| entry.term);
+                }
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn on_start(&mut self, at: Place, peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let told = self.told.get(&at).copied().unwrap_or_default();
         let raft = peer.node().raft();
         check(raft.term() >= told.term, || {
@@ -67,6 +72,12 @@ impl Invariant for Restart {
         check(raft.log().last_index() >= told.index, || {
             let last = raft.log().last_index();
             format!("it has acknowledged entry {}, and comes back with a log that ends at {last}", told.index)
+        })?;
+        // Within a term nobody takes back what the leader of that term has sent.
+        let term = raft.log().term(told.index);
+        check(told.log_term == 0 || term.is_none() || term == Some(told.log_term), || {
+            let (index, was, now) = (told.index, told.log_term, term.unwrap_or_default());
+            format!("it has acknowledged entry {index}@{was}, and comes back with {index}@{now}")
         })
     }
 }

@@ -1,22 +1,20 @@
 //! What a message promises is on the disk when it leaves.
 
-use raftkv::engine::{Cf, keys};
 use raftkv::proto::eraftpb::MessageType;
 use raftkv::proto::raft_serverpb::RaftMessage;
-use raftkv::raftstore::Engines;
 
-use super::{Invariant, Place, Verdict, check, raft_state_on_disk};
+use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk, raft_state_on_disk};
 
-/// Looks at the sender's raft engine in the moment of sending.
+/// Looks at the sender's raft engine in the moment of sending: at what would be left if the power were cut now.
 pub struct SavedBeforeTold;
 
 impl Invariant for SavedBeforeTold {
     fn rule(&self) -> &'static str {
-        "votes, requests for votes and acknowledgements leave when what they promise is on the disk, not before (figure 2, \
+        "votes, requests for votes and acknowledgements leave when what they promise is on the disk, synced, not before (figure 2, \
          \"Persistent state\": updated on stable storage before responding to RPCs)"
     }
 
-    fn on_send(&mut self, disks: &Engines, at: Place, m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, disks: Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
         let Some(m) = &m.message else { return Ok(()) };
         let kind = m.msg_type();
         let promises = match kind {
@@ -27,7 +25,7 @@ impl Invariant for SavedBeforeTold {
         if !promises {
             return Ok(());
         }
-        let disk = disks.raft.snapshot();
+        let disk = disks.raft();
         let state = raft_state_on_disk(&*disk, at.1)?;
         let saved = state.hard_state.unwrap_or_default();
         check(saved.term >= m.term, || {
@@ -38,8 +36,7 @@ impl Invariant for SavedBeforeTold {
         }
         match kind {
             MessageType::MsgAppendResponse => {
-                let has_entry =
-                    disk.get(Cf::Default, &keys::raft_log(at.1, m.index)).is_ok_and(|e| e.is_some());
+                let has_entry = entry_on_disk(&*disk, at.1, m.index).is_some();
                 let is_first = m.index <= raftkv::raftstore::INIT_INDEX;
                 check(state.last_index >= m.index && (has_entry || is_first), || {
                     format!(
