@@ -34,7 +34,7 @@ impl Store {
             let promises = std::mem::take(&mut ready.persisted_messages);
             self.peers[&*region].send(promises, out);
         }
-        self.apply_all(&mut round, out)?;
+        self.apply_all(&round, out)?;
         for (region, ready) in round {
             if let Some(peer) = self.peers.get_mut(&region) {
                 peer.node.advance(ready);
@@ -65,16 +65,15 @@ impl Store {
 
     fn apply_all(
         &mut self,
-        round: &mut [(RegionId, Ready)],
+        round: &[(RegionId, Ready)],
         out: &mut dyn FnMut(Effect),
     ) -> Result<(), StoreError> {
         let mut applying = ApplyRound::new(self.engines.kv.clone());
-        for (region, ready) in round {
-            if let Some(peer) = self.peers.get_mut(region) {
-                peer.apply(&ready.committed_entries, &mut applying)?;
-            }
-        }
-        applying.finish(out)
+        let applied = round.iter().try_for_each(|(region, ready)| match self.peers.get_mut(region) {
+            Some(peer) => peer.apply(&ready.committed_entries, &mut applying),
+            None => Ok(()),
+        });
+        applying.finish(applied, out)
     }
     // SOLUTION 2b END
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::engine::{Cf, Engine, Snapshot, WriteBatch, WriteOp};
+use crate::error::Error;
 use crate::raftstore::{CommandId, CommandResult, Effect, StoreError};
 
 /// The kv engine's part of one round of work, for all peers.
@@ -64,12 +65,22 @@ impl ApplyRound {
         self.replies.push((id, result));
     }
 
-    /// Writes the rest, then answers.
-    pub fn finish(mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {
-        self.flush()?;
+    /// Writes the rest, then answers. `applied` is how applying went: where that or the write has failed, nobody knows
+    /// whether a command is carried out, and those who would have had its result are told so. They wait nowhere else any
+    /// more.
+    pub fn finish(
+        mut self,
+        applied: Result<(), StoreError>,
+        out: &mut dyn FnMut(Effect),
+    ) -> Result<(), StoreError> {
+        let outcome = applied.and_then(|()| self.flush());
         for (id, result) in self.replies {
+            let result = match &outcome {
+                Err(error) => result.and_then(|_| Err(Error::Undetermined(error.to_string()))),
+                Ok(()) => result,
+            };
             out(Effect::Reply { id, result });
         }
-        Ok(())
+        outcome
     }
 }
