@@ -7,7 +7,7 @@ use raftkv::ids::{RegionId, StoreId};
 use raftkv::proto::kvrpcpb::Context;
 use raftkv::raftstore::CommandId;
 
-use super::cluster::Happening;
+use super::events::Happening;
 use super::faults::Fault;
 use super::raw::{Request, Response};
 use super::setup::REGION;
@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub only: Option<StoreId>,
     /// The attempt under way.
     pub attempt: Option<CommandId>,
+    /// When it began.
+    pub since: Micros,
     pub tries: u64,
     pub outcome: Option<Ending>,
     /// Where the history has it.
@@ -56,8 +58,8 @@ pub enum Ending {
 pub(super) struct Attempt {
     pub store: StoreId,
     pub request: Request,
+    /// The store has it, and owes an answer.
     pub arrived: bool,
-    pub since: Micros,
 }
 
 impl Sim {
@@ -73,6 +75,7 @@ impl Sim {
             region,
             only,
             attempt: None,
+            since: self.now,
             tries: 0,
             outcome: None,
             record,
@@ -103,13 +106,16 @@ impl Sim {
         let (now, latency) = (self.now, self.client_latency());
         let call = self.calls.get_mut(&id).expect("it was there a moment ago");
         call.attempt = Some(attempt);
+        call.since = now;
         call.tries += 1;
         call.last_word = format!("sent to store {store}, no answer yet");
         let mut request = call.request.clone();
         request.set_context(context);
         self.trace.note(now, What::Asked(call.client, store, attempt, request.clone()));
-        self.attempts.insert(attempt, Attempt { store, request, arrived: false, since: now });
-        self.schedule(latency, Happening::Request { store, id: attempt });
+        if !self.network.loses_client(store, &mut self.rng) {
+            self.attempts.insert(attempt, Attempt { store, request, arrived: false });
+            self.schedule(latency, Happening::Request { store, id: attempt });
+        }
         self.schedule(PATIENCE, Happening::Impatience(attempt));
         self.workload.awaited.insert(attempt, id);
     }

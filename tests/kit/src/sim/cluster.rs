@@ -1,7 +1,6 @@
 //! The event loop: what happens next, and what comes of it.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use raftkv::ids::StoreId;
 use raftkv::proto::metapb::Region;
@@ -9,7 +8,9 @@ use raftkv::proto::raft_serverpb::RaftMessage;
 use raftkv::raftstore::{CommandId, CommandResult, Config, Effect, Event, Store};
 use raftkv::storage::{Asked, answer, ask};
 
+use super::Micros;
 use super::calls::{Attempt, Call, CallId};
+use super::events::{Agenda, Happening};
 use super::faults::Fault;
 use super::invariants::{self, Disks, Invariant};
 use super::machine::Machine;
@@ -18,59 +19,20 @@ use super::raw::{Request, Response};
 use super::setup::Setup;
 use super::trace::{Trace, What};
 use super::workload::Workload;
-use super::{Crash, Micros};
 use crate::Rng;
 use crate::history::Recorder;
 
 /// A store that has this many rounds of work after one event will never be done.
 const ROUNDS: usize = 100;
 
-/// Something that will happen.
+/// So many things are never planned at once, unless messages beget more messages.
+const STORM: usize = 50_000;
+
+/// A command of the test's, past the clients.
 #[derive(Debug)]
-pub(super) enum Happening {
-    /// A store's clock ticks, if it is still in the same life.
-    Tick(StoreId, u64),
-    /// A message arrives.
-    Message(Box<RaftMessage>),
-    /// A client's request arrives at a store.
-    Request { store: StoreId, id: CommandId },
-    /// A response arrives at the client.
-    Response { id: CommandId, response: Box<Response> },
-    /// A client's patience with one attempt ends.
-    Impatience(CommandId),
-    /// A client asks, or asks again.
-    Ask(CallId),
-    /// A crashed machine comes back.
-    Restart(StoreId),
-    /// The next stroke of random trouble.
-    Trouble,
-}
-
-#[derive(Debug)]
-struct Scheduled {
-    at: Micros,
-    seq: u64,
-    what: Happening,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Scheduled) -> bool {
-        (self.at, self.seq) == (other.at, other.seq)
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Scheduled) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Scheduled) -> std::cmp::Ordering {
-        (self.at, self.seq).cmp(&(other.at, other.seq))
-    }
+pub(super) struct Direct {
+    pub store: StoreId,
+    pub result: Option<CommandResult>,
 }
 
 /// A cluster of stores in virtual time, with its clients. See the [module](super) for the words.
@@ -79,10 +41,9 @@ pub struct Sim {
     pub(super) regions: Vec<Region>,
     pub(super) rng: Rng,
     pub(super) now: Micros,
-    seq: u64,
-    queue: BinaryHeap<Reverse<Scheduled>>,
+    agenda: Agenda,
     pub(super) machines: BTreeMap<StoreId, Machine>,
-    /// The stores that run.
+    /// The stores that run, or that have stopped by themselves.
     pub(super) stores: BTreeMap<StoreId, Store>,
     pub(super) network: Network,
     pub(super) held: Vec<RaftMessage>,
@@ -96,8 +57,8 @@ pub struct Sim {
     pub(super) invariants: Vec<Box<dyn Invariant>>,
     pub(super) trace: Trace,
     pub(super) recorder: Recorder,
-    /// Replies that went straight to the test.
-    pub(super) direct: BTreeMap<CommandId, Option<CommandResult>>,
+    /// Commands that came straight from the test.
+    pub(super) direct: BTreeMap<CommandId, Direct>,
 }
 
 impl Sim {
@@ -108,8 +69,7 @@ impl Sim {
             regions: setup.regions,
             rng: Rng::new(setup.seed),
             now: 0,
-            seq: 0,
-            queue: BinaryHeap::new(),
+            agenda: Agenda::default(),
             machines,
             stores: BTreeMap::new(),
             network,
@@ -132,16 +92,15 @@ impl Sim {
     }
 
     pub(super) fn schedule(&mut self, after: Micros, what: Happening) {
-        self.seq += 1;
-        self.queue.push(Reverse(Scheduled { at: self.now + after, seq: self.seq, what }));
+        self.agenda.plan(self.now + after, what);
     }
 
     /// Lets time pass while the condition holds, up to a limit. False if the limit was reached first.
     pub(super) fn run_while(&mut self, limit: Micros, mut goes_on: impl FnMut(&Sim) -> bool) -> bool {
         let end = self.now + limit;
         while goes_on(self) {
-            match self.queue.peek() {
-                Some(Reverse(next)) if next.at <= end => self.step(),
+            match self.agenda.next_at() {
+                Some(at) if at <= end => self.step(),
                 _ => {
                     self.now = end;
                     return !goes_on(self);
@@ -152,16 +111,21 @@ impl Sim {
     }
 
     fn step(&mut self) {
-        let Some(Reverse(next)) = self.queue.pop() else { return };
-        self.now = next.at;
-        if let Some(wait) = self.wait_for_disk(&next.what) {
-            self.schedule(wait, next.what);
+        let Some((at, what)) = self.agenda.pop() else { return };
+        self.now = at;
+        if let Some(machine) = what.recipient().and_then(|id| self.machines.get_mut(&id))
+            && machine.busy_until > at
+        {
+            machine.inbox.push(what);
             return;
         }
-        match next.what {
-            Happening::Tick(id, boot) => self.on_tick(id, boot),
-            Happening::Message(message) => self.on_message(*message),
-            Happening::Request { store, id } => self.on_request(store, id),
+        match what {
+            Happening::Tick(..) | Happening::Message(_) | Happening::Request { .. } => {
+                if let Some(id) = self.take_in(what) {
+                    self.serve(id);
+                }
+            }
+            Happening::DiskDone(id, boot) => self.on_disk_done(id, boot),
             Happening::Response { id, response } => self.on_response(id, *response),
             Happening::Impatience(id) => self.on_impatience(id),
             Happening::Ask(call) => self.ask(call),
@@ -170,63 +134,88 @@ impl Sim {
         }
     }
 
-    /// How long the store that this is for still waits for its disk.
-    fn wait_for_disk(&self, what: &Happening) -> Option<Micros> {
-        let store = match what {
-            Happening::Tick(id, _) | Happening::Request { store: id, .. } => *id,
-            Happening::Message(message) => message.to_peer?.store_id,
-            _ => return None,
-        };
-        let until = self.machines.get(&store)?.busy_until;
-        (until > self.now).then(|| until - self.now)
+    /// All that came while the disk was at work becomes one round, as in a server that empties its queue.
+    fn on_disk_done(&mut self, id: StoreId, boot: u64) {
+        let machine = self.machines.get_mut(&id).expect("every store has a machine");
+        if machine.boot != boot || machine.busy_until > self.now {
+            return;
+        }
+        let waiting = std::mem::take(&mut machine.inbox);
+        let taken_in = waiting.into_iter().filter_map(|what| self.take_in(what)).count();
+        if taken_in > 0 {
+            self.serve(id);
+        }
     }
 
-    fn on_tick(&mut self, id: StoreId, boot: u64) {
+    /// Hands a store what is for it. Returns the store if it has it now.
+    fn take_in(&mut self, what: Happening) -> Option<StoreId> {
+        match what {
+            Happening::Tick(id, boot) => self.on_tick(id, boot),
+            Happening::Message(message) => self.on_message(*message),
+            Happening::Request { store, id } => self.on_request(store, id),
+            other => unreachable!("this is for no store: {other:?}"),
+        }
+    }
+
+    fn on_tick(&mut self, id: StoreId, boot: u64) -> Option<StoreId> {
         let machine = &self.machines[&id];
         if machine.boot != boot || !self.stores.contains_key(&id) {
-            return;
+            return None;
         }
         self.schedule(machine.tick, Happening::Tick(id, boot));
         self.trace.tick(self.now, id);
-        self.give(id, Event::Tick);
+        self.hand(id, Event::Tick)
     }
 
-    fn on_message(&mut self, message: RaftMessage) {
+    fn on_message(&mut self, message: RaftMessage) -> Option<StoreId> {
         let to = message.to_peer.map_or(0, |peer| peer.store_id);
         if !self.stores.contains_key(&to) {
             self.trace.note(self.now, What::Lost(message, "the store is down"));
-            return;
+            return None;
         }
-        self.trace.note(self.now, What::Arrived(message.clone()));
-        self.give(to, Event::RaftMessage(message));
+        self.trace.arrived(self.now, &message);
+        self.hand(to, Event::RaftMessage(message))
     }
 
-    fn on_request(&mut self, store: StoreId, id: CommandId) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+    fn on_request(&mut self, store: StoreId, id: CommandId) -> Option<StoreId> {
+        let attempt = self.attempts.get_mut(&id)?;
         if !self.stores.contains_key(&store) {
             // Nobody listens there: the client notices at once, and knows that nothing was done.
             self.attempts.remove(&id);
             self.on_refused_connection(id);
-            return;
+            return None;
         }
         attempt.arrived = true;
-        let request = attempt.request.clone();
+        let request = &attempt.request;
         match ask(|storage| request.run(storage)) {
             Asked::Answered(response) => {
                 self.attempts.remove(&id);
-                self.respond(id, 0, response);
+                self.respond(store, id, 0, response);
+                None
             }
-            Asked::Command(command) => self.give(store, Event::Command { id, request: *command }),
+            Asked::Command(command) => self.hand(store, Event::Command { id, request: *command }),
         }
     }
 
-    /// Hands an event to a store, lets it work, and carries out what it wants.
+    fn hand(&mut self, id: StoreId, event: Event) -> Option<StoreId> {
+        self.stores.get_mut(&id)?.handle(event);
+        Some(id)
+    }
+
+    /// Hands an event to a store at once, and lets it work.
     pub(super) fn give(&mut self, id: StoreId, event: Event) {
-        let Some(store) = self.stores.get_mut(&id) else { return };
-        store.handle(event);
+        if self.hand(id, event).is_some() {
+            self.serve(id);
+        }
+    }
+
+    /// Lets a store work until it has nothing to do, and carries out what it wants: what comes before its first write at
+    /// once, the rest when its disk is done.
+    fn serve(&mut self, id: StoreId) {
+        let before = self.machines[&id].disk.writes();
         let mut effects = Vec::new();
         let failed = self.work(id, &mut effects);
-        let wrote = effects.iter().any(|(after_disk, _)| *after_disk);
+        let wrote = self.machines[&id].disk.writes() > before;
         let delay = if wrote { self.disk_delay(id) } else { 0 };
         for (after_disk, effect) in effects {
             self.carry_out(id, effect, if after_disk { delay } else { 0 });
@@ -238,7 +227,7 @@ impl Sim {
     }
 
     /// Drains the store. The effects, each with whether it came after a write; and why the store has stopped, if it
-    /// has.
+    /// has. From the moment in which the machine stops, nothing comes out any more.
     fn work(&mut self, id: StoreId, effects: &mut Vec<(bool, Effect)>) -> Option<String> {
         let store = self.stores.get_mut(&id)?;
         let disk = &self.machines[&id].disk;
@@ -248,6 +237,9 @@ impl Sim {
         let mut rounds = 0;
         while store.has_work() && failed.is_none() {
             let mut sink = |effect: Effect| {
+                if disk.is_stopped() {
+                    return;
+                }
                 if let Effect::Send(message) = &effect {
                     let disks = Disks { engines: &engines, disk };
                     broken = broken.take().or_else(|| invariants::on_send(invariants, disks, id, message));
@@ -277,18 +269,16 @@ impl Sim {
         let machine = self.machines.get_mut(&id).expect("every store has a machine");
         let (least, most) = machine.disk_latency;
         let delay = least + self.rng.below(most - least + 1);
-        machine.busy_until = self.now + delay;
+        machine.busy_until = self.now.max(machine.busy_until) + delay;
+        let (wait, boot) = (machine.busy_until - self.now, machine.boot);
         if delay >= super::SLOW {
             self.network.strike(Fault::SlowDisk);
         }
-        delay
+        self.schedule(wait, Happening::DiskDone(id, boot));
+        wait
     }
 
-    pub(super) fn carry_out_now(&mut self, from: StoreId, effect: Effect) {
-        self.carry_out(from, effect, 0);
-    }
-
-    fn carry_out(&mut self, from: StoreId, effect: Effect, delay: Micros) {
+    pub(super) fn carry_out(&mut self, from: StoreId, effect: Effect, delay: Micros) {
         match effect {
             Effect::Send(message) => self.send(from, message, delay),
             Effect::Reply { id, result } => self.on_reply(from, id, result, delay),
@@ -303,23 +293,34 @@ impl Sim {
                 self.trace.note(self.now, What::Held(message.clone()));
                 self.held.push(message);
             }
-            Fate::Arrives(times) => {
-                for time in times {
+            Fate::Arrives(time, again) => {
+                if let Some(time) = again {
                     self.schedule(delay + time, Happening::Message(Box::new(message.clone())));
                 }
+                self.schedule(delay + time, Happening::Message(Box::new(message)));
             }
+        }
+        if self.agenda.len() > STORM {
+            self.break_off(
+                "a message is answered by one message, or by none: stores come to rest",
+                &format!(
+                    "{} messages and other things are under way at once: do two peers answer answers?",
+                    self.agenda.len()
+                ),
+            );
         }
     }
 
     fn on_reply(&mut self, from: StoreId, id: CommandId, result: CommandResult, delay: Micros) {
-        if let Some(slot @ None) = self.direct.get_mut(&id) {
+        if let Some(direct) = self.direct.get_mut(&id).filter(|d| d.result.is_none() && d.store == from) {
             self.trace.note(self.now, What::Replied(from, id, result.is_ok()));
-            *slot = Some(result);
+            direct.result = Some(result);
             return;
         }
-        let Some(attempt) = self.attempts.remove(&id) else {
+        let asked_here = self.attempts.get(&id).is_some_and(|a| a.arrived && a.store == from);
+        let Some(attempt) = self.attempts.remove(&id).filter(|_| asked_here) else {
             self.break_off(
-                "every command gets exactly one reply (Effect::Reply)",
+                "every command gets exactly one reply, from the store that it was given to (Effect::Reply)",
                 &format!(
                     "store {from} replies to command {id}, which was answered before, or never came to it"
                 ),
@@ -327,90 +328,20 @@ impl Sim {
         };
         let request: Request = attempt.request;
         let response = answer(|storage| request.run(storage), result);
-        self.respond(id, delay, response);
+        self.respond(from, id, delay, response);
     }
 
     /// The response leaves the store.
-    pub(super) fn respond(&mut self, id: CommandId, delay: Micros, response: Response) {
+    fn respond(&mut self, from: StoreId, id: CommandId, delay: Micros, response: Response) {
+        if self.network.loses_client(from, &mut self.rng) {
+            return;
+        }
         let latency = self.client_latency();
         self.schedule(delay + latency, Happening::Response { id, response: Box::new(response) });
     }
 
-    fn on_failure(&mut self, id: StoreId, why: String) {
-        if self.machines[&id].disk.is_stopped() {
-            self.network.strike(Fault::CrashAtWrite);
-            self.trace.note(self.now, What::Crashed(id, "at a write"));
-            self.take_down(id);
-            self.plan_return(id);
-            return;
-        }
-        if self.machines[&id].stopped.is_none() {
-            self.network.strike(Fault::DiskError);
-            self.trace.note(self.now, What::Stopped(id, why.clone()));
-            self.machines.get_mut(&id).expect("it is there").stopped = Some(why);
-        }
-    }
-
-    /// The store's process ends without a word.
-    pub(super) fn take_down(&mut self, id: StoreId) {
-        self.stores.remove(&id);
-        let lost: Vec<CommandId> =
-            self.attempts.iter().filter(|(_, a)| a.store == id && a.arrived).map(|(id, _)| *id).collect();
-        for attempt in lost {
-            self.attempts.remove(&attempt);
-        }
-        let machine = self.machines.get_mut(&id).expect("every store has a machine");
-        machine.boot += 1;
-        machine.busy_until = 0;
-    }
-
-    /// A crash, now.
-    pub(super) fn go_down(&mut self, id: StoreId, crash: Crash) {
-        if self.stores.contains_key(&id) {
-            self.network.strike(Fault::Crash);
-            self.trace
-                .note(self.now, What::Crashed(id, if crash == Crash::Kill { "killed" } else { "power cut" }));
-            self.take_down(id);
-        }
-        self.machines[&id].disk.restart(crash);
-    }
-
-    /// Starts a machine that is down.
-    pub(super) fn start(&mut self, id: StoreId) {
-        if self.stores.contains_key(&id) && self.machines[&id].stopped.is_none() {
-            return;
-        }
-        if self.stores.remove(&id).is_some() || self.machines[&id].disk.is_stopped() {
-            // It stopped by itself, or at a planned write: the old process is gone, and so is what it had not synced.
-            self.take_down(id);
-            self.machines[&id].disk.restart(Crash::PowerCut);
-        }
-        self.network.strike(Fault::Restart);
-        self.trace.note(self.now, What::Started(id));
-        self.boot(id);
-    }
-
-    fn boot(&mut self, id: StoreId) {
-        let machine = self.machines.get_mut(&id).expect("every store has a machine");
-        machine.stopped = None;
-        let (tick, boot) = (machine.tick, machine.boot);
-        match Store::open(self.config.clone(), machine.disk.open()) {
-            Ok(store) => drop(self.stores.insert(id, store)),
-            Err(error) => self.break_off(
-                "a store finds on its disk what it needs to go on (figure 2, \"Persistent state\")",
-                &format!("store {id} does not start again: {error}"),
-            ),
-        }
-        let first = 1 + self.rng.below(tick);
-        self.schedule(first, Happening::Tick(id, boot));
-        let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);
-        if let Some((rule, happened)) = invariants::on_start(&mut self.invariants, store, disk) {
-            self.break_off(rule, &happened);
-        }
-    }
-
     fn check_store(&mut self, id: StoreId) {
-        if !self.stores.contains_key(&id) || self.machines[&id].stopped.is_some() {
+        if !self.is_up(id) {
             return;
         }
         let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);

@@ -25,6 +25,8 @@ pub enum Fault {
     DiskError,
     /// A store's clock runs too fast or too slow.
     Drift,
+    /// A request of a client, or the answer to it, was lost.
+    ClientLoss,
     /// A client went away without waiting for its answer.
     Cancel,
 }

@@ -9,15 +9,24 @@ use crate::history;
 impl Sim {
     /// The trouble ends, the clients end their work. Then
     ///
-    /// 1. there is a leader, and a new write goes through, within a bounded time (liveness);
+    /// 1. there is a leader, what clients have asked for comes to an end, and a new client writes and reads, all within a
+    ///    bounded time (liveness);
     /// 2. all stores apply the same entries and hold the same data (section 5.4.3);
     /// 3. nobody waits in vain, in any store;
     /// 4. what all clients heard can be explained by one copy of the data (linearizability).
     pub fn finish(&mut self) {
         self.end_trouble();
         self.stop_clients();
+        self.clients_have_ended();
         self.leader();
         self.put("the end", "of the run");
+        let end = self.get("the end");
+        if end.as_deref() != Some(b"of the run") {
+            self.break_off(
+                "a put is seen by the next get",
+                &format!("a new client put a key, and reads {end:?}"),
+            );
+        }
         self.settle();
         self.same_data();
         self.nobody_waits();
@@ -28,6 +37,16 @@ impl Sim {
             );
         }
         self.report_figures();
+    }
+
+    fn clients_have_ended(&self) {
+        let waiting = self.clients_wait();
+        if waiting > 0 {
+            self.break_off(
+                "once messages get through, every call comes to an end (section 5.6)",
+                &format!("{waiting} clients still wait, long after the trouble has ended"),
+            );
+        }
     }
 
     /// Lets time pass until all stores have applied all that is committed.
@@ -67,18 +86,20 @@ impl Sim {
         }
     }
 
-    fn nobody_waits(&mut self) {
-        let waiting: Vec<(StoreId, usize)> = self
-            .stores
-            .iter()
-            .map(|(id, store)| (*id, store.peers().map(|peer| peer.pending()).sum::<usize>()))
-            .filter(|(_, pending)| *pending > 0)
-            .collect();
-        if let Some((id, pending)) = waiting.first() {
-            self.break_off(
-                "a command that was overtaken is answered with StaleCommand, not forgotten",
-                &format!("everything is applied everywhere, and {pending} commands still wait on store {id}"),
-            );
+    /// Looks at who was answered, and at what the stores themselves believe.
+    fn nobody_waits(&self) {
+        for (id, store) in &self.stores {
+            let waiting = self.waiting_at(*id);
+            let pending: usize = store.peers().map(|peer| peer.pending()).sum();
+            if pending > 0 || !waiting.is_empty() {
+                self.break_off(
+                    "every command is answered: one that was overtaken with StaleCommand (Effect::Reply)",
+                    &format!(
+                        "everything is applied everywhere, and on store {id} the commands {waiting:?} have no answer; \
+                         {pending} proposals are pending there"
+                    ),
+                );
+            }
         }
     }
 

@@ -33,7 +33,7 @@
 //! | `clients(mix)`, `until_answered(n, ..)`, `stop_clients()` | many clients at once, on the same keys |
 //! | `leader()`, `peer(s)`, `store(s)` | who leads; what a store knows |
 //! | `run(time)`, `until(what, limit, condition)` | time passes |
-//! | `partition(&[&[1, 2]])`, `cut(a, b)`, `isolate(s)`, `heal()` | which messages get through |
+//! | `partition(&[&[1, 2]])`, `cut(a, b)`, `isolate(s)`, `cut_clients(s)`, `heal()` | which messages get through |
 //! | `hold(a, b)`, `release()` | messages that come late, in any order |
 //! | `weather(..)` | loss, duplication, delay |
 //! | `crash(s)`, `kill(s)`, `crash_at_write(s, n, fault)`, `restart(s)`, `shut_down(s)` | power cut, dead process, stop in the middle |
@@ -45,12 +45,14 @@
 mod calls;
 mod cluster;
 mod disk;
+mod events;
 mod faults;
 mod finish;
 pub mod invariants;
 mod machine;
 mod nemesis;
 mod network;
+mod power;
 mod probes;
 mod raw;
 mod report;

@@ -3,7 +3,7 @@
 use raftkv::engine::Fault as WriteFault;
 use raftkv::ids::StoreId;
 
-use super::cluster::Happening;
+use super::events::Happening;
 use super::network::Weather;
 use super::{Micros, Sim, millis};
 
@@ -19,8 +19,10 @@ pub struct Nemesis {
     pub crashes: bool,
     /// Everything may go down at once.
     pub all_down: bool,
-    /// Messages get lost, doubled, late.
+    /// Messages get lost, doubled, late; clients do not hear their answers.
     pub weather: bool,
+    /// Disks are full for once: the store stops, and is started again.
+    pub disk_errors: bool,
     /// Slow disks and wrong clocks.
     pub drift: bool,
 }
@@ -28,12 +30,21 @@ pub struct Nemesis {
 impl Nemesis {
     /// Everything that can go wrong.
     pub fn everything() -> Nemesis {
-        Nemesis { every: millis(150), cuts: true, crashes: true, all_down: true, weather: true, drift: true }
+        Nemesis {
+            every: millis(150),
+            cuts: true,
+            crashes: true,
+            all_down: true,
+            weather: true,
+            disk_errors: true,
+            drift: true,
+        }
     }
 
     /// The network alone.
     pub fn network() -> Nemesis {
-        Nemesis { crashes: false, all_down: false, drift: false, ..Nemesis::everything() }
+        let still = Nemesis { crashes: false, all_down: false, ..Nemesis::everything() };
+        Nemesis { disk_errors: false, drift: false, ..still }
     }
 
     /// The machines alone.
@@ -77,7 +88,7 @@ impl Sim {
         self.schedule(next, Happening::Trouble);
         let ids: Vec<StoreId> = self.machines.keys().copied().collect();
         let victim = self.rng.pick(&ids);
-        match self.rng.below(10) {
+        match self.rng.below(12) {
             0 | 1 if nemesis.cuts => self.random_partition(&ids),
             2 if nemesis.cuts => {
                 let other = self.rng.pick(&ids);
@@ -100,6 +111,11 @@ impl Sim {
                 let most = self.rng.pick(&[500, 5000, 30_000]);
                 self.slow_disk(victim, 100, most);
             }
+            9 if nemesis.disk_errors && self.may_go_down(&nemesis, victim) => {
+                let n = 1 + self.rng.below(6);
+                self.crash_at_write(victim, n, WriteFault::Fail);
+            }
+            10 if nemesis.weather => self.cut_clients(victim),
             _ => {}
         }
     }
@@ -128,7 +144,7 @@ impl Sim {
         }
     }
 
-    /// A store went down at a planned write: while there is trouble, it comes back by itself.
+    /// A store went down at a planned write, or gave up: while there is trouble, it comes back by itself.
     pub(super) fn plan_return(&mut self, id: StoreId) {
         if self.trouble.is_some() {
             let wait = millis(20) + self.rng.below(millis(400));
@@ -138,7 +154,7 @@ impl Sim {
 
     /// One more may go down if a majority is left, or if anything goes.
     fn may_go_down(&self, nemesis: &Nemesis, id: StoreId) -> bool {
-        let up = self.stores.keys().filter(|other| **other != id).count();
+        let up = self.stores.keys().filter(|other| **other != id && self.is_up(**other)).count();
         nemesis.all_down || up > self.machines.len() / 2
     }
 }

@@ -22,26 +22,28 @@ pub struct Weather {
     pub duplication: u64,
     /// Of a hundred messages, so many take up to ten times as long as they should.
     pub delay: u64,
+    /// Of a hundred requests of clients, and of a hundred answers, so many are lost.
+    pub client_loss: u64,
 }
 
 impl Default for Weather {
     fn default() -> Weather {
-        Weather { latency: (500, 1500), loss: 0, duplication: 0, delay: 0 }
+        Weather { latency: (500, 1500), loss: 0, duplication: 0, delay: 0, client_loss: 0 }
     }
 }
 
 impl Weather {
-    /// Messages are lost, doubled, late and overtaken all the time.
+    /// Messages are lost, doubled, late and overtaken all the time, and clients do not always hear their answers.
     pub fn bad() -> Weather {
-        Weather { latency: (500, 8000), loss: 10, duplication: 5, delay: 10 }
+        Weather { latency: (500, 8000), loss: 10, duplication: 5, delay: 10, client_loss: 2 }
     }
 }
 
 /// What becomes of one message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It arrives after each of these times: never, once or twice.
-    Arrives(Vec<Micros>),
+    /// It arrives after this time, and once more if there is a second one.
+    Arrives(Micros, Option<Micros>),
     /// It is lost, and why.
     Lost(&'static str),
     /// It waits until its link is released.
@@ -55,6 +57,8 @@ pub struct Network {
     pub weather: Weather,
     cut: BTreeSet<Link>,
     held: BTreeSet<Link>,
+    /// Clients and these stores do not hear each other.
+    clients_cut: BTreeSet<StoreId>,
     /// The faults that have struck, and how often.
     pub struck: BTreeMap<Fault, u64>,
 }
@@ -70,9 +74,29 @@ impl Network {
         self.cut.insert(link);
     }
 
+    /// Cuts a store off from the clients.
+    pub fn cut_clients(&mut self, id: StoreId) {
+        self.clients_cut.insert(id);
+    }
+
+    /// Decides on a request to a store, or on its answer.
+    pub fn loses_client(&mut self, id: StoreId, rng: &mut Rng) -> bool {
+        let lost = self.clients_cut.contains(&id) || rng.percent(self.weather.client_loss);
+        if lost {
+            self.strike(Fault::ClientLoss);
+        }
+        lost
+    }
+
+    /// Mends every cut between stores.
+    pub fn heal_stores(&mut self) {
+        self.cut.clear();
+    }
+
     /// Mends every cut.
     pub fn heal(&mut self) {
         self.cut.clear();
+        self.clients_cut.clear();
     }
 
     /// Holds what travels on the link.
@@ -99,12 +123,12 @@ impl Network {
             self.strike(Fault::Loss);
             return Fate::Lost("the network loses it");
         }
-        let mut times = vec![self.latency(rng)];
-        if rng.percent(self.weather.duplication) {
+        let time = self.latency(rng);
+        let again = rng.percent(self.weather.duplication).then(|| {
             self.strike(Fault::Duplicate);
-            times.push(self.latency(rng));
-        }
-        Fate::Arrives(times)
+            self.latency(rng)
+        });
+        Fate::Arrives(time, again)
     }
 
     fn latency(&mut self, rng: &mut Rng) -> Micros {

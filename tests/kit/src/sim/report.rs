@@ -40,7 +40,7 @@ impl Sim {
     fn waiting_text(&self) -> String {
         let mut text = String::new();
         for call in self.calls.values().filter(|call| call.outcome.is_none()) {
-            let since = call.attempt.and_then(|id| self.attempts.get(&id)).map_or(0, |a| self.now - a.since);
+            let since = self.now - call.since;
             writeln!(
                 text,
                 "client {} waits: {} (try {}, {} ms): {}",

@@ -10,6 +10,7 @@ use raftkv::proto::raft_cmdpb::RaftCmdRequest;
 use raftkv::raftstore::{CommandResult, Event};
 
 use super::calls::{CallId, Ending};
+use super::cluster::Direct;
 use super::raw::{Request, Response};
 use super::trace::What;
 use super::{Micros, Sim, millis, secs};
@@ -184,8 +185,8 @@ impl Sim {
     /// there is none for a while.
     pub fn command(&mut self, store: StoreId, request: RaftCmdRequest) -> Option<CommandResult> {
         let id = self.begin_command(store, request);
-        self.run_while(secs(3), |sim| sim.direct.get(&id).is_some_and(Option::is_none));
-        self.direct.remove(&id).flatten()
+        self.run_while(secs(3), |sim| sim.direct.get(&id).is_some_and(|direct| direct.result.is_none()));
+        self.take_reply(id)
     }
 
     /// Hands a command to a store. [`Sim::take_reply`] has the answer, when it comes.
@@ -193,15 +194,17 @@ impl Sim {
         self.say(format!("a command for store {store}"));
         self.last_id += 1;
         let id = self.last_id;
-        self.direct.insert(id, None);
+        if self.stores.contains_key(&store) {
+            self.direct.insert(id, Direct { store, result: None });
+        }
         self.give(store, Event::Command { id, request });
         id
     }
 
     /// The answer to a command, if it has come.
     pub fn take_reply(&mut self, id: u64) -> Option<CommandResult> {
-        self.direct.get(&id)?.as_ref()?;
-        self.direct.remove(&id).flatten()
+        self.direct.get(&id)?.result.as_ref()?;
+        self.direct.remove(&id)?.result
     }
 
     /// Time passes.

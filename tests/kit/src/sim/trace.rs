@@ -76,23 +76,24 @@ impl Seen {
     }
 }
 
-/// FNV-1a (Fowler, Noll and Vo), over 64-bit words.
+/// After FNV-1a (Fowler, Noll and Vo), but a 64-bit word at a time: eight times as fast where nothing is optimised.
 #[derive(Clone, Copy, Debug)]
 struct Hash(u64);
 
 impl Hash {
     fn word(&mut self, word: u64) {
-        for byte in word.to_le_bytes() {
-            self.byte(byte);
-        }
+        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0000_01b3);
+        // A product's low bits depend on low bits only: bring the high ones down.
+        self.0 ^= self.0 >> 32;
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.byte(byte));
-    }
-
-    fn byte(&mut self, byte: u8) {
-        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.word(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
     }
 
     fn words(&mut self, words: &[u64]) {
@@ -153,6 +154,16 @@ impl Trace {
     pub fn tick(&mut self, now: Micros, store: StoreId) {
         self.lines += 1;
         self.hash.words(&[now, store]);
+    }
+
+    /// A message arrived. Heartbeats are most of them, and are of interest only for what comes of them.
+    pub fn arrived(&mut self, now: Micros, message: &RaftMessage) {
+        if self.aloud || !is_heartbeat(message) {
+            return self.note(now, What::Arrived(message.clone()));
+        }
+        self.lines += 1;
+        self.hash.words(&[now, 1]);
+        self.hash.message(message);
     }
 
     /// Notes an event.
@@ -231,12 +242,13 @@ impl Default for Trace {
     }
 }
 
-/// Heartbeats are of interest only for what comes of them.
 fn is_dull(what: &What) -> bool {
-    let (What::Arrived(m) | What::Lost(m, _) | What::Held(m)) = what else { return false };
-    m.message.as_ref().is_some_and(|m| {
-        matches!(m.msg_type(), MessageType::MsgHeartbeat | MessageType::MsgHeartbeatResponse)
-    })
+    matches!(what, What::Arrived(m) | What::Lost(m, _) | What::Held(m) if is_heartbeat(m))
+}
+
+fn is_heartbeat(m: &RaftMessage) -> bool {
+    let dull = [MessageType::MsgHeartbeat, MessageType::MsgHeartbeatResponse];
+    m.message.as_ref().is_some_and(|m| dull.contains(&m.msg_type()))
 }
 
 fn line(at: Micros, what: &What) -> String {

@@ -3,18 +3,18 @@
 use raftkv::engine::Fault as WriteFault;
 use raftkv::ids::StoreId;
 
-use super::cluster::Happening;
+use super::events::Happening;
 use super::faults::Fault;
 use super::machine::TICK;
 use super::network::Weather;
 use super::{Crash, Micros, Sim};
 
 impl Sim {
-    /// Stores of different groups no longer hear each other. Stores that are in no group make one more. Clients reach all
-    /// stores.
+    /// Stores of different groups no longer hear each other. Stores that are in no group make one more. It takes the place of
+    /// all cuts between stores that were there before. Clients reach all stores.
     pub fn partition(&mut self, groups: &[&[StoreId]]) {
         self.say(format!("partition: {groups:?} and the rest"));
-        self.network.heal();
+        self.network.heal_stores();
         let group = |id: &StoreId| groups.iter().position(|group| group.contains(id));
         let ids: Vec<StoreId> = self.machines.keys().copied().collect();
         for a in &ids {
@@ -39,6 +39,12 @@ impl Sim {
             self.network.cut((id, other));
             self.network.cut((other, id));
         }
+    }
+
+    /// Clients and the store do not hear each other: requests and answers are lost. Other stores hear it.
+    pub fn cut_clients(&mut self, id: StoreId) {
+        self.say(format!("cut: clients - {id}"));
+        self.network.cut_clients(id);
     }
 
     /// All hear each other again.
@@ -98,18 +104,9 @@ impl Sim {
         let mut effects = Vec::new();
         store.shutdown(&mut |effect| effects.push(effect));
         for effect in effects {
-            self.carry_out_now(id, effect);
+            self.carry_out(id, effect, 0);
         }
-        let waiting: Vec<u64> =
-            self.attempts.iter().filter(|(_, a)| a.store == id && a.arrived).map(|(id, _)| *id).collect();
-        let direct: Vec<u64> =
-            self.direct.iter().filter(|(_, reply)| reply.is_none()).map(|(id, _)| *id).collect();
-        if !waiting.is_empty() || (!direct.is_empty() && self.machines.len() == 1) {
-            self.break_off(
-                "at shutdown everyone who waits is answered (Store::shutdown)",
-                &format!("store {id} has ended, and nobody answers commands {waiting:?} {direct:?}"),
-            );
-        }
+        self.all_answered(id, "it was asked to");
         self.take_down(id);
         self.machines[&id].disk.restart(Crash::Kill);
     }

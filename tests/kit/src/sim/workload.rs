@@ -89,7 +89,12 @@ impl Sim {
     pub fn stop_clients(&mut self) {
         self.say("the clients stop");
         self.workload.running = false;
-        self.run_while(super::secs(10), |sim| !sim.workload.waiting.is_empty());
+        self.run_while(super::secs(10), |sim| sim.clients_wait() > 0);
+    }
+
+    /// How many clients of the workload wait for an answer.
+    pub(super) fn clients_wait(&self) -> usize {
+        self.workload.waiting.len()
     }
 
     /// How many operations of the clients have ended, with an answer and without.

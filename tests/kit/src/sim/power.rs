@@ -1,0 +1,110 @@
+//! Machines go down and come back.
+
+use raftkv::ids::StoreId;
+use raftkv::raftstore::{CommandId, Store};
+
+use super::events::Happening;
+use super::faults::Fault;
+use super::invariants;
+use super::trace::What;
+use super::{Crash, Sim};
+
+impl Sim {
+    /// `drain` has returned an error: the machine stopped at a planned write, or the store gave up.
+    pub(super) fn on_failure(&mut self, id: StoreId, why: String) {
+        if self.machines[&id].disk.is_stopped() {
+            self.network.strike(Fault::CrashAtWrite);
+            self.trace.note(self.now, What::Crashed(id, "at a write"));
+            self.take_down(id);
+            self.plan_return(id);
+            return;
+        }
+        self.all_answered(id, "its disk fails");
+        if self.machines[&id].stopped.is_none() {
+            self.network.strike(Fault::DiskError);
+            self.trace.note(self.now, What::Stopped(id, why.clone()));
+            self.machines.get_mut(&id).expect("it is there").stopped = Some(why);
+            self.plan_return(id);
+        }
+    }
+
+    /// A store that ends in order leaves nobody waiting.
+    pub(super) fn all_answered(&self, id: StoreId, when: &str) {
+        let waiting = self.waiting_at(id);
+        if !waiting.is_empty() {
+            self.break_off(
+                "when a store stops, everyone who waits there is answered (Store::drain, Store::shutdown)",
+                &format!("store {id} stops because {when}, and nobody answers the commands {waiting:?}"),
+            );
+        }
+    }
+
+    /// The commands that a store has taken in and not answered.
+    pub(super) fn waiting_at(&self, id: StoreId) -> Vec<CommandId> {
+        let attempts = self.attempts.iter().filter(|(_, a)| a.store == id && a.arrived).map(|(id, _)| *id);
+        let direct = self.direct.iter().filter(|(_, d)| d.store == id && d.result.is_none());
+        attempts.chain(direct.map(|(id, _)| *id)).collect()
+    }
+
+    /// The store's process ends without a word, and with it what it had not looked at yet.
+    pub(super) fn take_down(&mut self, id: StoreId) {
+        self.stores.remove(&id);
+        self.attempts.retain(|_, attempt| attempt.store != id || !attempt.arrived);
+        self.direct.retain(|_, direct| direct.store != id || direct.result.is_some());
+        let machine = self.machines.get_mut(&id).expect("every store has a machine");
+        machine.boot += 1;
+        machine.busy_until = 0;
+        for what in std::mem::take(&mut machine.inbox) {
+            match what {
+                Happening::Message(m) => self.trace.note(self.now, What::Lost(*m, "the store went down")),
+                Happening::Request { id, .. } => drop(self.attempts.remove(&id)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A crash, now.
+    pub(super) fn go_down(&mut self, id: StoreId, crash: Crash) {
+        if self.stores.contains_key(&id) {
+            self.network.strike(Fault::Crash);
+            let how = if crash == Crash::Kill { "killed" } else { "power cut" };
+            self.trace.note(self.now, What::Crashed(id, how));
+            self.take_down(id);
+        }
+        self.machines[&id].disk.restart(crash);
+    }
+
+    /// Starts a machine that is down, or whose store has stopped by itself.
+    pub(super) fn start(&mut self, id: StoreId) {
+        if self.is_up(id) {
+            return;
+        }
+        if self.stores.contains_key(&id) || self.machines[&id].disk.is_stopped() {
+            // It stopped by itself, or at a planned write: the old process is gone, and so is what it had not synced.
+            self.take_down(id);
+            self.machines[&id].disk.restart(Crash::PowerCut);
+        }
+        self.network.strike(Fault::Restart);
+        self.trace.note(self.now, What::Started(id));
+        self.boot(id);
+    }
+
+    pub(super) fn boot(&mut self, id: StoreId) {
+        let machine = self.machines.get_mut(&id).expect("every store has a machine");
+        machine.stopped = None;
+        let (tick, boot) = (machine.tick, machine.boot);
+        match Store::open(self.config.clone(), machine.disk.open()) {
+            Ok(store) => drop(self.stores.insert(id, store)),
+            Err(error) => self.break_off(
+                "a store finds on its disk what it needs to go on (figure 2, \"Persistent state\")",
+                &format!("store {id} does not start again: {error}"),
+            ),
+        }
+        let first = 1 + self.rng.below(tick);
+        self.schedule(first, Happening::Tick(id, boot));
+        let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);
+        if let Some((rule, happened)) = invariants::on_start(&mut self.invariants, store, disk) {
+            self.break_off(rule, &happened);
+        }
+    }
+}
