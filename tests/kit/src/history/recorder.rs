@@ -22,21 +22,38 @@ struct Call {
 #[derive(Debug, Default)]
 pub struct Recorder {
     calls: Vec<Call>,
+    /// When something was noted last.
+    last: u64,
+    /// Keys that something else than a client's call may change.
+    left_out: Vec<(String, KeyRange)>,
 }
 
 impl Recorder {
     /// A call begins. Returns its number.
     pub fn invoke(&mut self, client: u64, request: &Request, now: u64) -> usize {
-        let request = request.clone();
-        self.calls.push(Call { client, request, invoked: now, returned: None, response: None });
+        let (request, invoked) = (request.clone(), self.moment(now));
+        self.calls.push(Call { client, request, invoked, returned: None, response: None });
         self.calls.len() - 1
     }
 
     /// A call ends: with a response, or without anybody knowing what became of it.
     pub fn complete(&mut self, call: usize, response: Option<&Response>, now: u64) {
+        let now = self.moment(now);
         let call = &mut self.calls[call];
         call.response = response.cloned();
         call.returned = response.is_some().then_some(now);
+    }
+
+    /// What happens in the same microsecond has an order, too: a client that is answered and at once asks for the next thing
+    /// has had the answer. So each moment is later than the one before.
+    fn moment(&mut self, now: u64) -> u64 {
+        self.last = now.max(self.last + 1);
+        self.last
+    }
+
+    /// From now on the history says nothing about these keys: somebody changes them past the clients.
+    pub fn leave_out(&mut self, cf: &str, range: KeyRange) {
+        self.left_out.push((cf_name(cf), range));
     }
 
     /// How many calls there were.
@@ -58,12 +75,16 @@ impl Recorder {
             if call.response.as_ref().is_some_and(|response| !response.is_ok()) {
                 continue;
             }
-            for (key, op) in effects(call, &keys) {
+            for (key, op) in effects(call, &keys).into_iter().filter(|(key, _)| !self.is_left_out(key)) {
                 let (client, invoked, returned) = (call.client, call.invoked, call.returned);
                 operations.push(Operation { client, key, op, invoked, returned });
             }
         }
         operations
+    }
+
+    fn is_left_out(&self, (cf, key): &Key) -> bool {
+        self.left_out.iter().any(|(family, range)| family == cf && range.contains(key))
     }
 }
 

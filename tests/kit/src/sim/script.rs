@@ -1,12 +1,13 @@
 //! What a test's own client says: one call after the other, each until it is done.
 
 use bytes::Bytes;
+use raftkv::engine::KeyRange;
 use raftkv::ids::StoreId;
 use raftkv::proto::kvrpcpb::{
     KvPair, RawBatchDeleteRequest, RawBatchGetRequest, RawBatchPutRequest, RawCasRequest,
     RawDeleteRangeRequest, RawDeleteRequest, RawGetRequest, RawPutRequest, RawScanRequest,
 };
-use raftkv::proto::raft_cmdpb::RaftCmdRequest;
+use raftkv::proto::raft_cmdpb::{CmdType, RaftCmdRequest, Request as CommandRequest};
 use raftkv::raftstore::{CommandResult, Event};
 
 use super::calls::{CallId, Ending};
@@ -189,9 +190,13 @@ impl Sim {
         self.take_reply(id)
     }
 
-    /// Hands a command to a store. [`Sim::take_reply`] has the answer, when it comes.
+    /// Hands a command to a store. [`Sim::take_reply`] has the answer, when it comes. What it may change is no client's doing:
+    /// the history leaves these keys out.
     pub fn begin_command(&mut self, store: StoreId, request: RaftCmdRequest) -> u64 {
         self.say(format!("a command for store {store}"));
+        for (cf, range) in request.requests.iter().filter_map(changed_keys) {
+            self.recorder.leave_out(&cf, range);
+        }
         self.last_id += 1;
         let id = self.last_id;
         if self.stores.contains_key(&store) {
@@ -218,6 +223,21 @@ impl Sim {
         if !self.run_while(limit, |sim| !condition(sim)) {
             self.break_off(why, &format!("not within {} ms", limit / millis(1)));
         }
+    }
+}
+
+/// The keys that a command's request may change, in which column family.
+fn changed_keys(request: &CommandRequest) -> Option<(String, KeyRange)> {
+    let one = |key: &Bytes| KeyRange::new(key.clone(), [key, &b"\0"[..]].concat());
+    match request.cmd_type() {
+        CmdType::Put => request.put.as_ref().map(|r| (r.cf.clone(), one(&r.key))),
+        CmdType::Delete => request.delete.as_ref().map(|r| (r.cf.clone(), one(&r.key))),
+        CmdType::CompareAndSwap => request.compare_and_swap.as_ref().map(|r| (r.cf.clone(), one(&r.key))),
+        CmdType::DeleteRange => request
+            .delete_range
+            .as_ref()
+            .map(|r| (r.cf.clone(), KeyRange::new(r.start_key.clone(), r.end_key.clone()))),
+        CmdType::Get | CmdType::Snap | CmdType::Invalid => None,
     }
 }
 

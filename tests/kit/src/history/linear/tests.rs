@@ -3,7 +3,7 @@
 use super::*;
 use crate::Rng;
 
-fn value(text: &str) -> Value {
+fn value(text: &str) -> Option<Bytes> {
     (!text.is_empty()).then(|| Bytes::from(text.to_string()))
 }
 
