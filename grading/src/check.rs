@@ -76,12 +76,17 @@ fn markers(kit: &Kit, tree: &Tree) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Every stage has its text and its tests.
+/// Every stage has its text and its tests, and what is soaked is among them.
 fn stages(kit: &Kit) -> Vec<String> {
+    let of_none = |s: &Stage, prefix: &str| !s.tests.iter().any(|test| test.starts_with(prefix));
     let no_text = kit.labs.stages.iter().filter(|s| !kit.root.join(&s.handout).is_file());
     let no_tests = kit.labs.stages.iter().filter(|s| s.tests.is_empty());
     let no_text = no_text.map(|s| format!("stage {}: there is no handout {}", s.id, s.handout));
-    no_text.chain(no_tests.map(|s| format!("stage {}: there is no test", s.id))).collect()
+    let no_tests = no_tests.map(|s| format!("stage {}: there is no test", s.id));
+    let idle = kit.labs.stages.iter().flat_map(|s| s.soak.iter().map(move |prefix| (s, prefix)));
+    let idle = idle.filter(|(s, prefix)| !s.tests.is_empty() && of_none(s, prefix));
+    let idle = idle.map(|(s, prefix)| format!("stage {}: no test begins with {prefix}, to be soaked", s.id));
+    no_text.chain(no_tests).chain(idle).collect()
 }
 
 /// A starter and the suites over it compile without a warning.

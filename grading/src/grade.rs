@@ -84,7 +84,7 @@ fn first_few(mut errors: Vec<String>) -> Vec<String> {
 }
 
 /// Builds the test targets that the stages need, all at once.
-fn build(kit: &Kit, scratch: &Scratch, tree: &Tree, stages: &[&Stage]) -> Result<Build> {
+pub fn build(kit: &Kit, scratch: &Scratch, tree: &Tree, stages: &[&Stage]) -> Result<Build> {
     let workshop = scratch.lay_out(tree, kit.labs.build_limit)?;
     let (features, targets) = needs(stages);
     let what = format!("building {}", targets.join(", "));
@@ -222,7 +222,7 @@ pub fn bar(length: u64) -> ProgressBar {
 }
 
 /// Where no terminal shows a bar, a line says what takes the time.
-fn say_if_hidden(bar: &ProgressBar, what: &str) {
+pub fn say_if_hidden(bar: &ProgressBar, what: &str) {
     if bar.is_hidden() {
         eprintln!("{what}");
     }

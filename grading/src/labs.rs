@@ -59,6 +59,9 @@ pub struct Stage {
     pub editable: Vec<String>,
     /// Every test of the stage, sorted. `raftkv-grade tests` compares this with what the suites hold.
     pub tests: Vec<String>,
+    /// What the paths of the tests begin with that gain from many seeds, for `raftkv-grade soak`; all when empty.
+    #[serde(default)]
+    pub soak: Vec<String>,
     /// Tests that weigh more or less than 1.
     #[serde(default)]
     pub weights: BTreeMap<String, u32>,
@@ -154,6 +157,9 @@ impl Labs {
                     return Err(format!("stage {id}: test {test} stands twice"));
                 }
             }
+            if let Some(prefix) = stage.soak.iter().find(|prefix| !prefix.starts_with(&stage.filter)) {
+                return Err(format!("stage {id}: soak {prefix} does not start with {}", stage.filter));
+            }
             if let Some((test, _)) = stage.weights.iter().find(|(t, w)| !stage.tests.contains(t) || **w == 0)
             {
                 return Err(format!("stage {id}: weight of {test}: no such test, or weight 0"));
@@ -228,6 +234,7 @@ tests = ["a::b"]
         assert!(error(&second.replace("src/a.rs", "../a.rs")).contains("plain path inside the kit"));
         assert!(error(&second.replace("src/a.rs", "/a.rs")).contains("plain path inside the kit"));
         assert!(error("weights = { \"a::c\" = 2 }\n").contains("weight of a::c"));
+        assert!(error("soak = [\"b::\"]\n").contains("soak b:: does not start with a::"));
     }
 
     #[test]

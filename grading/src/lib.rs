@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`labs`] (what the stages are), [`strip`] (from the reference to starter code),
 //! then the way of a submission: [`submission`] -> [`scan`] -> [`cargo`] -> [`run`] -> [`report`], put
-//! together in [`grade`]. [`mutants`] tests the tests with the same parts.
+//! together in [`grade`]. [`mutants`] tests the tests with the same parts, [`soak`] the solution under many seeds.
 //!
 //! Rules:
 //! - a submission is data. Only the files listed as editable are read, as regular files;
@@ -25,6 +25,7 @@ pub mod report;
 pub mod run;
 pub mod scan;
 pub mod scratch;
+pub mod soak;
 pub mod starter;
 pub mod strip;
 pub mod submission;

@@ -1,7 +1,8 @@
-//! The command line of the grader. `just starter`, `just grade` and `just mutants` call it.
+//! The command line of the grader. `just starter`, `just grade`, `just mutants` and `just soak` call it.
 //!
 //! Exit status: 0 the command did its work (a submission was graded, whatever its score); 1 the caller gave
-//! something that cannot be used; 2 the grader is in trouble, and nothing is graded.
+//! something that cannot be used, or what was to be shown does not hold (a check, a mutant, a soak); 2 the grader
+//! is in trouble, and nothing is graded.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use raftkv_grading::grade::{self, Options};
 use raftkv_grading::json::JsonFile;
 use raftkv_grading::kit::Kit;
 use raftkv_grading::limit::{FAILED, Limits};
-use raftkv_grading::{check, labs, lists, mutants, starter, tally};
+use raftkv_grading::{check, labs, lists, mutants, soak, starter, tally};
 
 /// Starter code, grading and mutants of RaftKV Labs.
 #[derive(Parser)]
@@ -49,6 +50,8 @@ enum Command {
     },
     /// Shows that the suites fail every wrong version of the reference in grading/mutants.
     Mutants(MutantArgs),
+    /// Runs the tests of a stage under many seeds, on all cores.
+    Soak(SoakArgs),
     /// Compares the test lists of labs.toml with the suites.
     Tests {
         /// Write the lists instead.
@@ -96,6 +99,23 @@ struct MutantArgs {
     /// Run the whole suite over each mutant, to count the tests that notice.
     #[arg(long)]
     all_tests: bool,
+}
+
+#[derive(clap::Args)]
+struct SoakArgs {
+    /// A stage (2ab), or a group of stages of one suite (2a).
+    stage: String,
+    /// How many seeds.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
+    first: u64,
+    /// How many run at the same time. Default: one on each core.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Only tests with one of these in their names. Default: the ones that labs.toml names for this.
+    filters: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -147,6 +167,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let verdicts = mutants::run(&kit, &mutants::Options { stages, jobs, sample, seed, all_tests })?;
             print!("{}", mutants::render(&verdicts));
             Ok(ExitCode::from(u8::from(!mutants::all_killed(&verdicts))))
+        }
+        Command::Soak(SoakArgs { stage, seeds, first, jobs, filters }) => {
+            let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+            let soak = soak::soak(&kit, &soak::Options { stage, first, seeds, jobs, filters })?;
+            print!("{}", soak::render(&soak));
+            Ok(ExitCode::from(u8::from(!soak.failures.is_empty())))
         }
         Command::Check { full, jobs } => Ok(findings(&check::check(&kit, full, jobs)?)),
         Command::Tests { write: true } => {
