@@ -34,36 +34,37 @@ test-2ab *FILTERS: (_stage "stage-2a" "stage_2a" "ab::" FILTERS)
 [group('stages')]
 test-2ac *FILTERS: (_stage "stage-2a" "stage_2a" "ac::" FILTERS)
 
-# Run one test again with the seed that a failure named
+# Stage 2b: the replicated store, in a simulated cluster
+[group('stages')]
+test-2b *FILTERS: (_stage "stage-2b" "stage_2b" "" FILTERS)
+
+# Stage 2b with RocksDB under every simulated store; needs `./setup --rocksdb` once
+[group('stages')]
+test-2b-rocksdb *FILTERS:
+    @. "$(./setup --rocksdb-env)" && RAFTKV_ENGINE=rocksdb just _stage stage-2b,rocksdb stage_2b "" "$@"
+
+# Run one test again with the seed that a failure named, and show all that happens: `just replay stage_2b::chaos::x 17`
 [group('stages')]
 replay TEST SEED:
     #!/bin/sh
+    test=${1#stage_*::}
     case $1 in
-        stage_2a::* | aa::* | ab::* | ac::*) stage=2a ;;
-        *) stage=1 ;;
-    esac
-    SIM_SEED=$2 SIM_SEEDS=1 exec just "test-$stage" "$1"
-
-# Run stage 2a under many seeds, a fresh one each time
-[group('stages')]
-soak-2a RUNS="500":
-    #!/bin/sh
-    set -eu
-    log=$(mktemp)
-    run=1
-    while [ "$run" -le "$1" ]; do
-        # Each run visits its own range of seeds: a randomised test counts up from SIM_SEED.
-        if ! SIM_SEED="${run}000" cargo test --quiet --no-default-features --features stage-2a --test stage_2a \
-            >"$log" 2>&1; then
-            cat "$log"
-            echo "run $run of $1 failed with SIM_SEED=${run}000"
+        stage_2b::*) target=stage_2b feature=stage-2b ;;
+        stage_2a::*) target=stage_2a feature=stage-2a ;;
+        stage_1::*) target=stage_1 feature=stage-1 ;;
+        *)
+            echo "name the suite too: just replay stage_2b::$1 $2" >&2
             exit 1
-        fi
-        [ $((run % 50)) != 0 ] || echo "$run runs without a failure"
-        run=$((run + 1))
-    done
-    tail -n 2 "$log"
-    rm "$log"
+            ;;
+    esac
+    SIM_TRACE=1 SIM_SEED=$2 SIM_SEEDS=1 exec cargo test --no-default-features --features $feature --test $target -- \
+        --exact --nocapture "$test"
+
+# Run a stage under many seeds, on all cores: `just soak 2b --seeds 1000`
+[group('stages')]
+[no-exit-message]
+soak STAGE *OPTIONS:
+    @{{ grade }} soak "$@"
 
 # All tests of a stage's module, or those of them whose names contain a filter. A filter that no test
 # matches is an error: nothing ran, so nothing was shown.

@@ -30,11 +30,11 @@
 //! | `store.rs` | the store: `handle`, `drain`, `shutdown` |
 //! | `peer.rs`, `meta.rs` | one replica; which region lies where |
 //! | `bootstrap.rs` | the first records on a new disk |
-//! | `peer_storage.rs` | Raft's log and states on the disk [2b] |
+//! | `peer_storage.rs` | Raft's log and states on the disk (2b) |
 //! | `message.rs`, `command.rs` | what comes in: Raft messages in their envelopes, commands |
-//! | `propose.rs`, `proposals.rs` | from a command to a log entry, and who waits for it [2b] |
-//! | `ready.rs` | the order of writing, sending, applying [2b] |
-//! | `apply/` | from a committed entry to data and an answer [2b] |
+//! | `propose.rs`, `proposals.rs` | from a command to a log entry, and who waits for it (2b) |
+//! | `ready.rs` | the order of writing, sending, applying (2b) |
+//! | `apply/` | from a committed entry to data and an answer (2b) |
 //! | `region_error.rs`, `region_snapshot.rs` | what is answered: errors, and the data at one moment |
 
 mod apply;

@@ -13,6 +13,8 @@ use crate::sim::{Request, Response};
 struct Call {
     client: u64,
     request: Request,
+    /// The keys of the region that was asked.
+    region: KeyRange,
     invoked: u64,
     returned: Option<u64>,
     response: Option<Response>,
@@ -29,10 +31,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A call begins. Returns its number.
-    pub fn invoke(&mut self, client: u64, request: &Request, now: u64) -> usize {
+    /// A call begins, to the region with these keys. Returns its number.
+    pub fn invoke(&mut self, client: u64, request: &Request, region: KeyRange, now: u64) -> usize {
         let (request, invoked) = (request.clone(), self.moment(now));
-        self.calls.push(Call { client, request, invoked, returned: None, response: None });
+        self.calls.push(Call { client, request, region, invoked, returned: None, response: None });
         self.calls.len() - 1
     }
 
@@ -145,7 +147,7 @@ fn effects(call: &Call, keys: &BTreeSet<Key>) -> Vec<(Key, Op)> {
             let is_full = got.kvs.len() >= r.limit as usize;
             let end = if is_full { got.kvs.last().map(|p| p.key.clone()) } else { None };
             let value = |key: &Bytes| got.kvs.iter().find(|p| p.key == *key).map(|p| p.value.clone());
-            let range = KeyRange::new(r.start_key.clone(), r.end_key.clone());
+            let range = call.region.intersect(KeyRange::new(r.start_key.clone(), r.end_key.clone()));
             in_range(keys, &r.cf, &range)
                 .filter(|(_, key)| end.as_ref().is_none_or(|end| key <= end))
                 .map(|key| (key.clone(), Op::Read(value(&key.1))))

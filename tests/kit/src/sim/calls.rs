@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub region: RegionId,
     /// The only store to ask, once; else the client looks for the leader.
     pub only: Option<StoreId>,
+    /// The store that was asked last.
+    pub asked: StoreId,
     /// The attempt under way.
     pub attempt: Option<CommandId>,
     /// When it began.
@@ -67,13 +69,15 @@ impl Sim {
     pub(super) fn call(&mut self, client: u64, request: Request, only: Option<StoreId>) -> CallId {
         self.last_id += 1;
         let id = self.last_id;
-        let record = self.recorder.invoke(client, &request, self.now);
         let region = self.region_of(&request);
+        let range = self.region(region).range();
+        let record = self.recorder.invoke(client, &request, range, self.now);
         let call = Call {
             client,
             request,
             region,
             only,
+            asked: 0,
             attempt: None,
             since: self.now,
             tries: 0,
@@ -106,6 +110,7 @@ impl Sim {
         let (now, latency) = (self.now, self.client_latency());
         let call = self.calls.get_mut(&id).expect("it was there a moment ago");
         call.attempt = Some(attempt);
+        call.asked = store;
         call.since = now;
         call.tries += 1;
         call.last_word = format!("sent to store {store}, no answer yet");
@@ -153,11 +158,16 @@ impl Sim {
             Some(error) if call.only.is_none() => {
                 let region = call.region;
                 let leader = error.not_leader.as_ref().and_then(|e| e.leader).map(|peer| peer.store_id);
+                // Two stores of a minority would send the client back and forth between them for ever.
+                let leader = leader.filter(|leader| self.silent.get(&region) != Some(leader));
                 self.look_elsewhere(region, leader);
                 let wait = if leader.is_some() { 0 } else { BACK_OFF };
                 self.schedule(wait, Happening::Ask(id));
             }
-            _ => self.end(id, Ending::Answered(response)),
+            _ => {
+                self.silent.remove(&call.region);
+                self.end(id, Ending::Answered(response));
+            }
         }
     }
 
@@ -178,9 +188,9 @@ impl Sim {
         let Some(id) = self.awaited(attempt) else { return };
         let call = self.calls.get_mut(&id).expect("an awaited call is there");
         self.trace.note(self.now, What::GaveUp(call.client, attempt));
-        call.last_word =
-            format!("no answer from store {} in time", self.leaders.get(&call.region).unwrap_or(&0));
-        let region = call.region;
+        let (region, store) = (call.region, call.asked);
+        call.last_word = format!("no answer from store {store} in time");
+        self.silent.insert(region, store);
         self.look_elsewhere(region, None);
         self.on_unknown(id);
     }

@@ -52,6 +52,8 @@ pub struct Sim {
     pub(super) last_id: u64,
     /// Which store each region's clients ask first.
     pub(super) leaders: BTreeMap<u64, StoreId>,
+    /// The store that let each region's clients wait in vain, since their last answer.
+    pub(super) silent: BTreeMap<u64, StoreId>,
     pub(super) workload: Workload,
     pub(super) trouble: Option<super::nemesis::Nemesis>,
     pub(super) invariants: Vec<Box<dyn Invariant>>,
@@ -78,6 +80,7 @@ impl Sim {
             attempts: BTreeMap::new(),
             last_id: 0,
             leaders: BTreeMap::new(),
+            silent: BTreeMap::new(),
             workload: Workload::none(),
             trouble: None,
             invariants: invariants::all(),
@@ -129,6 +132,7 @@ impl Sim {
             Happening::Response { id, response } => self.on_response(id, *response),
             Happening::Impatience(id) => self.on_impatience(id),
             Happening::Ask(call) => self.ask(call),
+            Happening::Resume(client) => self.on_resume(client),
             Happening::Restart(id) => self.start(id),
             Happening::Trouble => self.stir(),
         }

@@ -28,6 +28,8 @@ pub(super) enum Happening {
     Impatience(CommandId),
     /// A client asks, or asks again.
     Ask(CallId),
+    /// A client of the workload goes on to the next operation.
+    Resume(u64),
     /// A crashed machine comes back.
     Restart(StoreId),
     /// The next stroke of random trouble.

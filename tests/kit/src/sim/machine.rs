@@ -1,7 +1,7 @@
 //! One machine: its disk, its clock, and whether it runs.
 
 use super::Micros;
-use super::disk::Disk;
+use super::disk::{Crash, Disk};
 use super::events::Happening;
 
 /// How long a tick is on a clock that runs right.
@@ -23,11 +23,22 @@ pub(super) struct Machine {
     pub inbox: Vec<Happening>,
     /// Why the store stopped by itself, if it did.
     pub stopped: Option<String>,
+    /// What becomes of unsynced writes when it comes back from a stop at a write.
+    pub crash: Crash,
 }
 
 impl Machine {
     /// A machine that has never run.
     pub fn new(disk: Disk, disk_latency: (Micros, Micros)) -> Machine {
-        Machine { disk, boot: 0, tick: TICK, disk_latency, busy_until: 0, inbox: Vec::new(), stopped: None }
+        Machine {
+            disk,
+            boot: 0,
+            tick: TICK,
+            disk_latency,
+            busy_until: 0,
+            inbox: Vec::new(),
+            stopped: None,
+            crash: Crash::PowerCut,
+        }
     }
 }

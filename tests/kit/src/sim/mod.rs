@@ -36,7 +36,9 @@
 //! | `partition(&[&[1, 2]])`, `cut(a, b)`, `isolate(s)`, `cut_clients(s)`, `heal()` | which messages get through |
 //! | `hold(a, b)`, `release()` | messages that come late, in any order |
 //! | `weather(..)` | loss, duplication, delay |
-//! | `crash(s)`, `kill(s)`, `crash_at_write(s, n, fault)`, `restart(s)`, `shut_down(s)` | power cut, dead process, stop in the middle |
+//! | `crash(s)`, `kill(s)`, `crash_at_write(s, n, fault)`, `kill_at_write(..)`, `restart(s)`, `shut_down(s)` | power cut, dead process, stop in the middle |
+//! | `edit_disk(s, ..)` | somebody changes the disk of a machine that is down |
+//! | `log_on_disk(s)`, `holders_of_put(key, value)`, `data(s, key)` | what lies on the disks |
 //! | `slow_disk(s, ..)`, `drift(s, percent)` | a slow disk, a wrong clock |
 //! | `trouble(nemesis)`, `end_trouble()` | all of that at random |
 //! | `finish()` | the trouble ends: everybody must come to the same data, and the history must have an order |

@@ -5,7 +5,7 @@ use raftkv::ids::StoreId;
 
 use super::events::Happening;
 use super::network::Weather;
-use super::{Micros, Sim, millis};
+use super::{Crash, Micros, Sim, millis};
 
 /// What may go wrong, and how often something does.
 #[derive(Clone, Debug)]
@@ -99,8 +99,9 @@ impl Sim {
             6 if nemesis.crashes => {
                 let n = 1 + self.rng.below(6);
                 let fault = self.rng.pick(&[WriteFault::StopBefore, WriteFault::StopAfter]);
+                let crash = self.rng.pick(&[Crash::PowerCut, Crash::Kill]);
                 if self.may_go_down(&nemesis, victim) {
-                    self.crash_at_write(victim, n, fault);
+                    self.plan_stop(victim, n, fault, crash);
                 }
             }
             7 if nemesis.drift => {

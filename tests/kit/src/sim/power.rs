@@ -80,9 +80,9 @@ impl Sim {
             return;
         }
         if self.stores.contains_key(&id) || self.machines[&id].disk.is_stopped() {
-            // It stopped by itself, or at a planned write: the old process is gone, and so is what it had not synced.
+            // It stopped by itself, or at a planned write: the old process is gone.
             self.take_down(id);
-            self.machines[&id].disk.restart(Crash::PowerCut);
+            self.machines[&id].disk.restart(self.machines[&id].crash);
         }
         self.network.strike(Fault::Restart);
         self.trace.note(self.now, What::Started(id));

@@ -1,9 +1,12 @@
 //! What a test can see.
 
 use bytes::Bytes;
-use raftkv::engine::{Cf, KeyRange};
+use prost::Message as _;
+use raftkv::engine::{Cf, KeyRange, keys};
 use raftkv::ids::StoreId;
+use raftkv::proto::eraftpb::Entry;
 use raftkv::proto::metapb::{Peer as Member, Region};
+use raftkv::proto::raft_cmdpb::RaftCmdRequest;
 use raftkv::raftstore::{Engines, Peer, Store};
 
 use super::{Micros, REGION, Sim, secs};
@@ -68,6 +71,31 @@ impl Sim {
     pub fn data(&self, id: StoreId, key: &str) -> Option<Bytes> {
         let snapshot = self.store(id).engines().kv.snapshot();
         snapshot.get(Cf::Default, key.as_bytes()).expect("the simulated disk can be read")
+    }
+
+    /// The log of region 1 on a machine's raft engine: what a power cut would leave of it.
+    pub fn log_on_disk(&self, id: StoreId) -> Vec<Entry> {
+        let disk = self.machines[&id].disk.synced("raft");
+        let disk = disk.unwrap_or_else(|| self.store(id).engines().raft.snapshot());
+        let mut cursor = disk.cursor(Cf::Default, keys::raft_log_range(REGION, 0, u64::MAX));
+        let mut entries = Vec::new();
+        cursor.seek_to_first().expect("the simulated disk can be read");
+        while let Some((_, value)) = cursor.entry() {
+            entries.push(Entry::decode(value).expect("what lies under the key of an entry is an entry"));
+            cursor.next().expect("the simulated disk can be read");
+        }
+        entries
+    }
+
+    /// The stores with an entry on their disks that puts this value at this key.
+    pub fn holders_of_put(&self, key: &str, value: &str) -> Vec<StoreId> {
+        let puts = |entry: &Entry| {
+            let command = RaftCmdRequest::decode(entry.data.clone()).unwrap_or_default();
+            let mut puts = command.requests.into_iter().filter_map(|request| request.put);
+            puts.any(|put| put.key == key.as_bytes() && put.value == value.as_bytes())
+        };
+        let holds = |id: &StoreId| self.log_on_disk(*id).iter().any(puts);
+        self.stores.keys().copied().filter(holds).collect()
     }
 
     /// How many writes a machine's disk has seen.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use raftkv::engine::{Cf, Fault as WriteFault, WriteBatch};
+use raftkv::engine::{Cf, Fault as WriteFault, KeyRange, WriteBatch};
 use raftkv::proto::kvrpcpb::RawGetResponse;
 
 use super::*;
@@ -242,7 +242,7 @@ fn a_stale_read_is_noticed() {
     sim.put("a", "2");
     // As if another client had been told the value of before.
     let get = get_request("", "a");
-    let call = sim.recorder.invoke(7, &get, sim.now() + 1);
+    let call = sim.recorder.invoke(7, &get, KeyRange::all(), sim.now() + 1);
     let stale = Response::Get(RawGetResponse { value: "1".into(), ..Default::default() });
     sim.recorder.complete(call, Some(&stale), sim.now() + 2);
     let report = report_of(|| sim.finish());

@@ -2,6 +2,7 @@
 
 use raftkv::engine::Fault as WriteFault;
 use raftkv::ids::StoreId;
+use raftkv::raftstore::Engines;
 
 use super::events::Happening;
 use super::faults::Fault;
@@ -85,11 +86,23 @@ impl Sim {
         self.go_down(id, Crash::Kill);
     }
 
-    /// Something happens at the `n`-th write from now to the store's disk: 1 is the next.
+    /// Something happens at the `n`-th write from now to the store's disk: 1 is the next. If it stops there, the power is
+    /// gone: what was not synced is lost.
     pub fn crash_at_write(&mut self, id: StoreId, n: u64, fault: WriteFault) {
-        self.say(format!("store {id}: {fault:?} at write {n} from now"));
-        let disk = &self.machines[&id].disk;
-        disk.plan(disk.writes() + n, fault);
+        self.plan_stop(id, n, fault, Crash::PowerCut);
+    }
+
+    /// The same, but if it stops there, only the process dies: what it wrote before, synced or not, is there when it comes
+    /// back.
+    pub fn kill_at_write(&mut self, id: StoreId, n: u64, fault: WriteFault) {
+        self.plan_stop(id, n, fault, Crash::Kill);
+    }
+
+    pub(super) fn plan_stop(&mut self, id: StoreId, n: u64, fault: WriteFault, crash: Crash) {
+        self.say(format!("store {id}: {fault:?} at write {n} from now, then {crash:?}"));
+        let machine = self.machines.get_mut(&id).expect("there is such a store");
+        machine.crash = crash;
+        machine.disk.plan(machine.disk.writes() + n, fault);
     }
 
     /// A store that is down starts again.
@@ -109,6 +122,16 @@ impl Sim {
         self.all_answered(id, "it was asked to");
         self.take_down(id);
         self.machines[&id].disk.restart(Crash::Kill);
+    }
+
+    /// Somebody changes the disk of a machine that is down.
+    pub fn edit_disk(&mut self, id: StoreId, edit: impl FnOnce(&Engines)) {
+        self.say(format!("somebody changes the disk of store {id}"));
+        assert!(!self.stores.contains_key(&id), "store {id} runs: its disk is its own");
+        let disk = &self.machines[&id].disk;
+        disk.restart(Crash::Kill);
+        edit(&disk.open());
+        disk.restart(Crash::Kill);
     }
 
     /// How long a round with writes takes on this store.

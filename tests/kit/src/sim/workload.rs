@@ -7,6 +7,7 @@ use raftkv::proto::kvrpcpb::{RawCasRequest, RawDeleteRequest, RawGetRequest, Raw
 use raftkv::raftstore::CommandId;
 
 use super::calls::{CallId, Ending};
+use super::events::Happening;
 use super::raw::{Request, Response};
 use super::{Micros, Sim};
 
@@ -28,11 +29,14 @@ pub struct Mix {
     pub deletes: u64,
     /// Of a hundred operations, so many are not waited for.
     pub cancels: u64,
+    /// The mean time between an answer and the next operation. With some of it, a run of as many operations takes
+    /// longer, and more can go wrong in it.
+    pub pause: Micros,
 }
 
 impl Default for Mix {
     fn default() -> Mix {
-        Mix { clients: 5, keys: 3, gets: 40, swaps: 20, deletes: 5, cancels: 0 }
+        Mix { clients: 5, keys: 3, gets: 40, swaps: 20, deletes: 5, cancels: 0, pause: 0 }
     }
 }
 
@@ -148,6 +152,20 @@ impl Sim {
             }
             _ => self.workload.unknown += 1,
         }
+        if !self.workload.running {
+            return;
+        }
+        match self.workload.mix.pause {
+            0 => self.next_operation(client),
+            mean => {
+                let pause = 1 + self.rng.below(2 * mean);
+                self.schedule(pause, Happening::Resume(client));
+            }
+        }
+    }
+
+    /// A client has paused.
+    pub(super) fn on_resume(&mut self, client: u64) {
         if self.workload.running {
             self.next_operation(client);
         }
