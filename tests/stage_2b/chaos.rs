@@ -13,9 +13,9 @@ fn everything_fails(#[case] stores: u64) {
     let lab = lab!();
     for seed in lab.seeds(4) {
         let mut sim = Setup::seeded(seed, stores).start();
-        sim.clients(Mix { clients: 6, cancels: 3, pause: millis(10), ..Mix::default() });
-        sim.trouble(Nemesis::everything());
-        sim.until_answered(400, secs(60));
+        sim.clients(Mix { clients: 6, cancels: 3, pause: millis(15), ..Mix::default() });
+        sim.trouble(Nemesis { every: millis(100), ..Nemesis::everything() });
+        sim.run(secs(6));
         sim.finish();
         assert!(sim.answered() > 0, "somebody is served");
         sim.assert_struck(&[Fault::Restart, Fault::Loss, Fault::Duplicate]);
@@ -41,7 +41,7 @@ fn swaps_happen_once(#[case] keys: u64) {
             ..Mix::default()
         });
         sim.trouble(Nemesis { every: millis(100), ..Nemesis::everything() });
-        sim.until_answered(300, secs(60));
+        sim.run(secs(5));
         sim.finish();
         assert!(sim.answered() > 0, "somebody is served");
         sim.assert_struck(&[Fault::Restart, Fault::Duplicate]);
@@ -58,8 +58,8 @@ fn clocks_are_wrong() {
         sim.drift(1, 50);
         sim.drift(2, 200);
         sim.clients(Mix { pause: millis(10), ..Mix::default() });
-        sim.trouble(Nemesis { drift: true, ..Nemesis::network() });
-        sim.until_answered(200, secs(60));
+        sim.trouble(Nemesis { drift: true, every: millis(100), ..Nemesis::network() });
+        sim.run(secs(4));
         sim.finish();
         assert!(sim.answered() > 0, "somebody is served");
         sim.assert_struck(&[Fault::Drift, Fault::Cut]);

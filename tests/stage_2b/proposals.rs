@@ -179,8 +179,8 @@ fn a_client_may_go_away() {
     let lab = lab!();
     for seed in lab.seeds(3) {
         let mut sim = Setup::seeded(seed, 3).start();
-        sim.leader();
-        let call = sim.begin(put_request("", "a", "1"));
+        let leader = sim.leader();
+        let call = sim.begin_at(leader, put_request("", "a", "1"));
         sim.run(millis(1));
         sim.cancel(call);
         assert_eq!(sim.ending(call), Some(&Ending::Unknown));

@@ -14,6 +14,7 @@ use super::events::{Agenda, Happening};
 use super::faults::Fault;
 use super::invariants::{self, Disks, Invariant};
 use super::machine::Machine;
+use super::nemesis::{Nemesis, Stroke};
 use super::network::{Fate, Link, Network};
 use super::raw::{Request, Response};
 use super::setup::Setup;
@@ -55,7 +56,9 @@ pub struct Sim {
     /// The store that let each region's clients wait in vain, since their last answer.
     pub(super) silent: BTreeMap<u64, StoreId>,
     pub(super) workload: Workload,
-    pub(super) trouble: Option<super::nemesis::Nemesis>,
+    pub(super) trouble: Option<Nemesis>,
+    /// What goes wrong next.
+    pub(super) deck: Vec<Stroke>,
     pub(super) invariants: Vec<Box<dyn Invariant>>,
     pub(super) trace: Trace,
     pub(super) recorder: Recorder,
@@ -83,6 +86,7 @@ impl Sim {
             silent: BTreeMap::new(),
             workload: Workload::none(),
             trouble: None,
+            deck: Vec::new(),
             invariants: invariants::all(),
             trace: Trace::new(),
             recorder: Recorder::default(),

@@ -27,7 +27,37 @@ pub struct Nemesis {
     pub drift: bool,
 }
 
+/// One kind of thing that goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stroke {
+    Partition,
+    OneWay,
+    Heal,
+    Crash,
+    StopAtWrite,
+    DiskError,
+    Drift,
+    SlowDisk,
+    GoodDisk,
+    CutClients,
+}
+
 impl Nemesis {
+    fn deck(&self) -> Vec<Stroke> {
+        let mut deck = Vec::new();
+        let mut add = |wanted: bool, strokes: &[Stroke]| {
+            if wanted {
+                deck.extend_from_slice(strokes);
+            }
+        };
+        add(self.cuts, &[Stroke::Partition, Stroke::Partition, Stroke::OneWay, Stroke::Heal]);
+        add(self.crashes, &[Stroke::Crash, Stroke::Crash, Stroke::StopAtWrite]);
+        add(self.disk_errors, &[Stroke::DiskError]);
+        add(self.drift, &[Stroke::Drift, Stroke::SlowDisk, Stroke::GoodDisk]);
+        add(self.weather, &[Stroke::CutClients]);
+        deck
+    }
+
     /// Everything that can go wrong.
     pub fn everything() -> Nemesis {
         Nemesis {
@@ -69,6 +99,7 @@ impl Sim {
     pub fn end_trouble(&mut self) {
         self.say("the trouble ends");
         self.trouble = None;
+        self.deck.clear();
         self.network.weather = Weather::default();
         self.heal();
         self.release();
@@ -81,43 +112,49 @@ impl Sim {
         }
     }
 
-    /// One stroke, and a plan for the next.
+    /// One stroke, and a plan for the next. Strokes come from a shuffled deck with a card for each kind, so that each kind
+    /// strikes before any one strikes twice.
     pub(super) fn stir(&mut self) {
         let Some(nemesis) = self.trouble.clone() else { return };
         let next = 1 + self.rng.below(2 * nemesis.every);
         self.schedule(next, Happening::Trouble);
+        if self.deck.is_empty() {
+            self.deck = nemesis.deck();
+            self.rng.shuffle(&mut self.deck);
+        }
         let ids: Vec<StoreId> = self.machines.keys().copied().collect();
         let victim = self.rng.pick(&ids);
-        match self.rng.below(12) {
-            0 | 1 if nemesis.cuts => self.random_partition(&ids),
-            2 if nemesis.cuts => {
-                let other = self.rng.pick(&ids);
+        match self.deck.pop() {
+            Some(Stroke::Partition) => self.random_partition(&ids),
+            Some(Stroke::OneWay) => {
+                let other = self.rng.pick(&self.others(victim));
                 self.cut(victim, other);
             }
-            3 if nemesis.cuts => self.heal(),
-            4 | 5 if nemesis.crashes => self.random_crash(&nemesis, victim),
-            6 if nemesis.crashes => {
-                let n = 1 + self.rng.below(6);
+            Some(Stroke::Heal) => self.heal(),
+            Some(Stroke::Crash) => self.random_crash(&nemesis, victim),
+            Some(Stroke::StopAtWrite) => {
                 let fault = self.rng.pick(&[WriteFault::StopBefore, WriteFault::StopAfter]);
                 let crash = self.rng.pick(&[Crash::PowerCut, Crash::Kill]);
-                if self.may_go_down(&nemesis, victim) {
-                    self.plan_stop(victim, n, fault, crash);
-                }
+                self.random_stop(&nemesis, victim, fault, crash);
             }
-            7 if nemesis.drift => {
+            Some(Stroke::DiskError) => {
+                self.random_stop(&nemesis, victim, WriteFault::Fail, Crash::PowerCut);
+            }
+            Some(Stroke::Drift) => {
                 let percent = self.rng.pick(&[50, 80, 100, 120, 200]);
                 self.drift(victim, percent);
             }
-            8 if nemesis.drift => {
-                let most = self.rng.pick(&[500, 5000, 30_000]);
-                self.slow_disk(victim, 100, most);
-            }
-            9 if nemesis.disk_errors && self.may_go_down(&nemesis, victim) => {
-                let n = 1 + self.rng.below(6);
-                self.crash_at_write(victim, n, WriteFault::Fail);
-            }
-            10 if nemesis.weather => self.cut_clients(victim),
-            _ => {}
+            Some(Stroke::SlowDisk) => self.slow_disk(victim, 100, 30_000),
+            Some(Stroke::GoodDisk) => self.slow_disk(victim, 100, 400),
+            Some(Stroke::CutClients) => self.cut_clients(victim),
+            None => {}
+        }
+    }
+
+    fn random_stop(&mut self, nemesis: &Nemesis, victim: StoreId, fault: WriteFault, crash: Crash) {
+        let n = 1 + self.rng.below(6);
+        if self.may_go_down(nemesis, victim) {
+            self.plan_stop(victim, n, fault, crash);
         }
     }
 
