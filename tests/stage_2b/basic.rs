@@ -55,7 +55,9 @@ fn column_families_stay_apart() {
         assert_eq!(sim.get_cf(cf, "key"), Some(cf.to_string().into()), "column family {cf}");
     }
     sim.delete("key");
-    assert_eq!(sim.get_cf("lock", "key"), Some("lock".into()), "only `default` was deleted");
+    sim.delete_range("", "z");
+    assert_eq!(sim.get_cf("lock", "key"), Some("lock".into()), "only in `default` something was deleted");
+    assert_eq!(sim.get_cf("write", "key"), Some("write".into()), "only in `default` something was deleted");
     sim.finish();
 }
 
@@ -73,6 +75,10 @@ fn swaps_depend_on_the_value() {
         assert_eq!(sim.swap("n", Some(&now), "x"), (false, Some(next.into())), "from {n} again");
     }
     assert_eq!(sim.get("n"), Some("10".into()));
+    sim.put("empty", "");
+    assert_eq!(sim.swap("empty", None, "x"), (false, Some("".into())), "an empty value is a value");
+    assert_eq!(sim.swap("empty", Some(""), "x"), (true, Some("".into())));
+    assert_eq!(sim.swap("missing", Some(""), "x"), (false, None), "and no value is not an empty one");
     sim.finish();
 }
 

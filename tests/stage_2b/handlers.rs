@@ -4,8 +4,8 @@ use pretty_assertions::assert_eq;
 use raftkv::engine::{Cf, Engine, MemEngine, WriteBatch};
 use raftkv::error::Error;
 use raftkv::proto::kvrpcpb::{
-    Context, KvPair, RawBatchDeleteRequest, RawBatchGetRequest, RawBatchPutRequest, RawDeleteRangeRequest,
-    RawDeleteRequest, RawScanRequest,
+    Context, KvPair, RawBatchDeleteRequest, RawBatchGetRequest, RawBatchPutRequest, RawCasRequest,
+    RawDeleteRangeRequest, RawDeleteRequest, RawScanRequest,
 };
 use raftkv::proto::metapb::{Peer, Region, RegionEpoch};
 use raftkv::proto::raft_cmdpb::{
@@ -99,15 +99,34 @@ fn a_request_becomes_one_command(
     assert_eq!(command.admin_request, None);
 }
 
-/// The column family goes along.
+/// The column family goes along with every change.
 #[rstest]
 #[case::default("default")]
 #[case::write("write")]
 #[case::lock("lock")]
 fn a_command_names_its_family(#[case] cf: &str) {
     let _lab = lab!();
-    let command = noted(put_request(cf, "a", "1"));
-    assert_eq!(command.requests[0].put.as_ref().map(|put| &*put.cf), Some(cf));
+    let family = |request: raftkv::proto::raft_cmdpb::Request| {
+        let put = request.put.map(|r| r.cf);
+        let delete = request.delete.map(|r| r.cf);
+        let range = request.delete_range.map(|r| r.cf);
+        put.or(delete).or(range).or(request.compare_and_swap.map(|r| r.cf))
+    };
+    let (key, cf_name) = (bytes("a"), cf.to_string());
+    for request in [
+        put_request(cf, "a", "1"),
+        Request::Delete(RawDeleteRequest { key: key.clone(), cf: cf_name.clone(), ..Default::default() }),
+        Request::DeleteRange(RawDeleteRangeRequest {
+            start_key: key.clone(),
+            cf: cf_name.clone(),
+            ..Default::default()
+        }),
+        Request::Cas(RawCasRequest { key, cf: cf_name, previous_not_exist: true, ..Default::default() }),
+    ] {
+        let text = request.text();
+        let families: Vec<_> = noted(request).requests.into_iter().map(family).collect();
+        assert_eq!(families, [Some(cf.to_string())], "{text}");
+    }
 }
 
 /// Region, peer, epoch and term of the context are in the header, of reads and of writes: the store checks them.

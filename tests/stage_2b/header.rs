@@ -209,6 +209,40 @@ fn nobody_leads() {
     assert_eq!(error.leader, None, "no election yet: nobody is known to lead");
 }
 
+/// A command that is wrong in several ways is refused for the first of them, in the order of the table in
+/// docs/journey-of-a-put.md: what the client has to mend first.
+#[test]
+fn the_first_reason_counts() {
+    let lab = lab!();
+    let mut sim = Setup::of(&lab, 3).regions(&["", "m"]).start();
+    let leader = sim.leader();
+    sim.settle();
+    let follower = sim.others(leader)[0];
+    let [follower_peer, leader_peer] = [follower, leader].map(|store| sim.context(1, store).peer);
+    let epoch = sim.region(1).region_epoch;
+    let mut request = command(&sim, follower, vec![put("z", "1")]);
+    request.header = Some(RaftRequestHeader {
+        region_id: 77,
+        peer: Some(Peer { id: 9, store_id: 9, ..Default::default() }),
+        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 9 }),
+        term: 1,
+        ..Default::default()
+    });
+    let mut ask = |store: u64, mend: &dyn Fn(&mut RaftRequestHeader)| {
+        mend(request.header.as_mut().expect("it has one"));
+        refused(sim.command(store, request.clone()))
+    };
+    assert!(ask(follower, &|_| ()).store_not_match.is_some(), "another store");
+    assert!(ask(follower, &|h| h.peer = follower_peer).region_not_found.is_some(), "then: no such region");
+    let another = Some(Peer { id: 55, store_id: follower, ..Default::default() });
+    let wrong_peer = ask(follower, &|h| (h.region_id, h.peer) = (1, another));
+    assert!(wrong_peer.region_not_found.is_some(), "then: another peer of it");
+    assert!(ask(follower, &|h| h.peer = follower_peer).not_leader.is_some(), "then: this one does not lead");
+    assert!(ask(leader, &|h| h.peer = leader_peer).stale_command.is_some(), "then: another term");
+    assert!(ask(leader, &|h| h.term = 0).epoch_not_match.is_some(), "then: another edition of the region");
+    assert!(ask(leader, &|h| h.region_epoch = epoch).key_not_in_region.is_some(), "then: a key outside");
+}
+
 /// A request without a header, or a context, is for no region.
 #[test]
 fn no_header() {

@@ -212,6 +212,8 @@ fn waiting_commands_are_bounded() {
         }
     }
     assert_eq!((busy, sim.peer(leader).pending()), (5, 10), "ten wait, the other five are refused");
+    let log = sim.peer(leader).node().raft().log();
+    assert_eq!(log.last_index() - log.committed(), 10, "a refused command is not in the log");
     sim.finish();
 }
 

@@ -4,7 +4,7 @@ use pretty_assertions::assert_eq;
 use raftkv::engine::Cf;
 use raftkv::proto::raft_cmdpb::{AdminRequest, CmdType, RaftCmdRequest, Request, Response};
 use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Setup, Sim};
+use raftkv_testkit::sim::{Setup, Sim, millis, secs};
 use rstest::rstest;
 
 use crate::commands::{command, delete, delete_range, done, get, put, refused, snap, swap};
@@ -123,6 +123,34 @@ fn a_snapshot_stands_still() {
     sim.finish();
 }
 
+/// A Snap has every command before it in the log, also those that are carried out in the same round.
+#[test]
+fn a_snapshot_has_every_command_before_it() {
+    let lab = lab!();
+    let (mut sim, leader) = start(&lab);
+    sim.settle();
+    sim.run(millis(20));
+    sim.slow_disk(leader, millis(10), millis(10));
+    let mut snapshots = Vec::new();
+    for n in 0..5 {
+        let value = n.to_string();
+        let request = command(&sim, leader, vec![put("a", &value)]);
+        sim.begin_command(leader, request);
+        let request = command(&sim, leader, vec![snap()]);
+        snapshots.push((value, sim.begin_command(leader, request)));
+    }
+    sim.until("all ten commands are answered", secs(5), |sim| sim.peer(leader).pending() == 0);
+    for (value, id) in snapshots {
+        let snapshot = done(sim.take_reply(id)).snapshot.expect("a Snap is answered with the data");
+        assert_eq!(
+            snapshot.get(Cf::Default, b"a").unwrap(),
+            Some(value.into()),
+            "the put right before it in the log"
+        );
+    }
+    sim.finish();
+}
+
 /// A response's header has the current term, for the next request's header, and the request's uuid.
 #[test]
 fn the_response_header_has_the_term() {
@@ -202,6 +230,8 @@ fn a_large_command_is_refused() {
         error.raft_entry_too_large.expect("RaftEntryTooLarge, so that the client does not ask again");
     assert_eq!(too_large.region_id, 1);
     assert!(too_large.entry_size > 1000, "the size: {}", too_large.entry_size);
+    sim.settle();
+    assert_eq!(sim.get("a"), None, "a refused command is not in the log");
     let request = command(&sim, leader, vec![put("a", &"x".repeat(800))]);
     done(sim.command(leader, request));
     sim.finish();

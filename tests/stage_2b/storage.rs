@@ -120,7 +120,10 @@ fn entries_and_hard_state_are_independent() {
         record_on_disk(&engines),
         RaftLocalState { hard_state: Some(hard_state(6, 12, 5)), last_index: 6 }
     );
-    save(&mut storage, &ready(vec![], Some(hard_state(6, 12, 6))));
+    // Only the commit index: it need not be synced, but it is to be stored.
+    let commit_only =
+        Ready { hard_state: Some(hard_state(6, 12, 6)), must_sync: false, ..Default::default() };
+    save(&mut storage, &commit_only);
     assert_eq!(
         record_on_disk(&engines),
         RaftLocalState { hard_state: Some(hard_state(6, 12, 6)), last_index: 6 }

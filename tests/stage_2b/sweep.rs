@@ -30,6 +30,8 @@ struct Stop {
     fault: WriteFault,
     /// What was not synced is lost, too.
     power_cut: bool,
+    /// The disk is slow, so more comes together in a round.
+    slow: bool,
 }
 
 /// Adds one to the counter, whatever it holds: the swaps go from above to below, so exactly one of them finds what it expects.
@@ -55,10 +57,14 @@ fn plan(sim: &mut Sim, victim: u64, stop: Stop) {
 /// Tells the story. False if it had ended before the write came.
 fn tell(seed: u64, stores: u64, stop: Stop, again: Option<u64>) -> bool {
     let mut sim = Setup::seeded(seed, stores).start();
-    sim.put("n", "0");
+    assert_eq!(sim.swap("n", None, "0"), (true, None));
     let leader = sim.leader();
     sim.settle();
+    sim.run(millis(20));
     let victim = if stop.leader { leader } else { sim.others(leader)[0] };
+    if stop.slow {
+        sim.slow_disk(victim, millis(6), millis(6));
+    }
     plan(&mut sim, victim, stop);
 
     let ids: Vec<u64> = (0..COMMANDS)
@@ -69,7 +75,7 @@ fn tell(seed: u64, stores: u64, stop: Stop, again: Option<u64>) -> bool {
         .collect();
     let batch = sim.begin(batch());
     let read = sim.begin(get_request("", "n"));
-    sim.run(millis(30));
+    sim.run(millis(60));
     let struck = sim.struck(Fault::CrashAtWrite) > 0;
     if struck {
         if let Some(write) = again {
@@ -105,12 +111,12 @@ fn tell(seed: u64, stores: u64, stop: Stop, again: Option<u64>) -> bool {
     struck
 }
 
-fn sweep(seed: u64, stores: u64, leader: bool) -> u64 {
+fn sweep(seed: u64, stores: u64, leader: bool, slow: bool) -> u64 {
     let mut points = 0;
     for power_cut in [true, false] {
         for fault in [WriteFault::StopBefore, WriteFault::StopAfter] {
-            let last =
-                (1..BOUND).find(|&write| !tell(seed, stores, Stop { leader, write, fault, power_cut }, None));
+            let last = (1..BOUND)
+                .find(|&write| !tell(seed, stores, Stop { leader, write, fault, power_cut, slow }, None));
             points += last.expect("a story has an end") - 1;
         }
     }
@@ -119,13 +125,16 @@ fn sweep(seed: u64, stores: u64, leader: bool) -> u64 {
 
 /// The machine stops right before or right after each of its writes; the power fails, or only the process dies.
 #[rstest]
-#[case::of_a_leader(3, true)]
-#[case::of_a_follower(3, false)]
-#[case::of_a_store_alone(1, true)]
-fn every_write_is_a_crash_point(#[case] stores: u64, #[case] leader: bool) {
+#[case::of_a_leader(3, true, false)]
+#[case::of_a_follower(3, false, false)]
+#[case::of_a_store_alone(1, true, false)]
+#[case::of_a_slow_leader(3, true, true)]
+#[case::of_a_slow_follower(3, false, true)]
+#[case::of_a_slow_store_alone(1, true, true)]
+fn every_write_is_a_crash_point(#[case] stores: u64, #[case] leader: bool, #[case] slow: bool) {
     let lab = lab!();
     for seed in lab.seeds(2) {
-        let points = sweep(seed, stores, leader);
+        let points = sweep(seed, stores, leader, slow);
         assert!(points >= 8, "log and data are written, so there are more points to stop at than {points}");
     }
 }
@@ -140,7 +149,7 @@ fn a_second_stop_on_the_way_back(#[case] stores: u64, #[case] leader: bool) {
         let mut struck = 0;
         for (write, again) in [(1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2), (5, 1)] {
             for power_cut in [true, false] {
-                let stop = Stop { leader, write, fault: WriteFault::StopAfter, power_cut };
+                let stop = Stop { leader, write, fault: WriteFault::StopAfter, power_cut, slow: false };
                 struck += u64::from(tell(seed, stores, stop, Some(again)));
             }
         }

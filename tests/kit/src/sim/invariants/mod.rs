@@ -8,6 +8,7 @@
 //! | later leaders have what is committed | 5.4, figure 3 "Leader Completeness" | `leader_completeness` |
 //! | all commit the same at an index | 5.4.3, figure 3 "State Machine Safety" | `state_machine_safety` |
 //! | term, commit and applied index never go back | 5.1, figure 2 | `monotonic` |
+//! | each entry is applied once | figure 2 "lastApplied" | `applied_once` |
 //! | applied <= commit <= last index | 5.3, figure 2 "lastApplied" | `bounds` |
 //! | saved before told | figure 2 "Persistent state" | `saved_before_told` |
 //! | what a store goes by is on its disks | figure 2 "Persistent state" | `on_disk` |
@@ -22,6 +23,7 @@
 //!
 //! Each keeps what it has seen, and looks only at what is new: they run after every step of every store.
 
+mod applied_once;
 mod bounds;
 mod commit_by_majority;
 mod election_safety;
@@ -97,6 +99,7 @@ pub trait Invariant {
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(restart::Restart::default()),
+        Box::new(applied_once::AppliedOnce),
         Box::new(bounds::Bounds),
         Box::new(monotonic::Monotonic::default()),
         Box::new(election_safety::ElectionSafety::default()),
