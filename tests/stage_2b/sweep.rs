@@ -157,6 +157,42 @@ fn a_second_stop_on_the_way_back(#[case] stores: u64, #[case] leader: bool) {
     }
 }
 
+/// A follower that was away gets many entries at once, and they are committed already: it saves and applies them in one round. It
+/// stops at each write of that.
+#[test]
+fn a_follower_stops_while_it_catches_up() {
+    let lab = lab!();
+    for seed in lab.seeds(2) {
+        let mut struck = 0;
+        for (write, fault) in (1..=4).flat_map(|n| [(n, WriteFault::StopBefore), (n, WriteFault::StopAfter)])
+        {
+            for power_cut in [true, false] {
+                let mut sim = Setup::seeded(seed, 3).start();
+                assert_eq!(sim.swap("n", None, "0"), (true, None));
+                let leader = sim.leader();
+                sim.settle();
+                let victim = sim.others(leader)[0];
+                sim.isolate(victim);
+                for _ in 0..COMMANDS {
+                    let request = command(&sim, leader, add_one());
+                    sim.command(leader, request).expect("it is answered").expect("it is carried out");
+                }
+                plan(&mut sim, victim, Stop { leader: false, write, fault, power_cut, slow: false });
+                sim.heal();
+                sim.run(millis(200));
+                struck += sim.struck(Fault::CrashAtWrite);
+                sim.finish();
+                assert_eq!(
+                    sim.data(victim, "n"),
+                    Some(COMMANDS.to_string().into()),
+                    "{fault:?} at write {write}"
+                );
+            }
+        }
+        assert!(struck >= 8, "log and data are written: only {struck} of 16 stops came");
+    }
+}
+
 /// An election writes, too: terms and votes. Whenever one of the machines stops then, there is a leader in the end, and only one
 /// in each term.
 #[test]
