@@ -214,6 +214,7 @@ fn start_with_a_rival(machine: &dyn Machine) -> (Arc<Rivalled>, Arc<Server>) {
 #[test]
 fn the_handler_asks_once() {
     let _lab = lab!();
+    on_each_engine(|server| assert_eq!(swap(server, None, "1"), (true, None), "a good one is carried out"));
     let storage = Refusing::as_follower();
     let context = Some(Context { region_id: 2, ..Default::default() });
     let request = RawCasRequest { cf: "write".into(), context, ..request(Some("old"), "new") };
@@ -243,6 +244,7 @@ fn the_handler_asks_once() {
 #[test]
 fn a_bad_swap_does_not_reach_the_storage() {
     let _lab = lab!();
+    on_each_engine(|server| assert_eq!(swap(server, None, "1"), (true, None), "a good one is carried out"));
     let storage = Refusing::as_follower();
     let request = request(None, "new");
     for bad in [

@@ -41,6 +41,7 @@
 //! | `log_on_disk(s)`, `holders_of_put(key, value)`, `data(s, key)` | what lies on the disks |
 //! | `slow_disk(s, ..)`, `drift(s, percent)` | a slow disk, a wrong clock |
 //! | `trouble(nemesis)`, `end_trouble()` | all of that at random |
+//! | `say(text)`, `keep_transcript()`, `transcript()` | the story, for people |
 //! | `finish()` | the trouble ends: everybody must come to the same data, and the history must have an order |
 //! | `assert_struck(&[..])` | the faults of the test were real |
 

@@ -108,6 +108,16 @@ impl Sim {
         self.now
     }
 
+    /// From now on the whole story is kept.
+    pub fn keep_transcript(&mut self) {
+        self.trace.keep();
+    }
+
+    /// What has happened since, line by line, without heartbeats.
+    pub fn transcript(&self) -> String {
+        self.trace.text()
+    }
+
     /// Two runs that went the same way have the same hash.
     pub fn trace_hash(&self) -> u64 {
         self.trace.hash()

@@ -120,6 +120,8 @@ impl Hash {
 #[derive(Debug)]
 pub struct Trace {
     recent: VecDeque<(Micros, What)>,
+    /// How many events are remembered.
+    limit: usize,
     seen: BTreeMap<(StoreId, RegionId), Seen>,
     hash: Hash,
     lines: u64,
@@ -133,11 +135,18 @@ impl Trace {
         let aloud = std::env::var("SIM_TRACE").is_ok_and(|v| v != "0");
         Trace {
             recent: VecDeque::new(),
+            limit: REMEMBERED,
             seen: BTreeMap::new(),
             hash: Hash(0xcbf2_9ce4_8422_2325),
             lines: 0,
             aloud,
         }
+    }
+
+    /// Forgets what happened, and from now on remembers everything.
+    pub fn keep(&mut self) {
+        self.recent.clear();
+        self.limit = usize::MAX;
     }
 
     /// Two runs with the same hash went the same way.
@@ -175,7 +184,7 @@ impl Trace {
             eprintln!("{}", line(now, &what));
         }
         if !is_dull(&what) {
-            if self.recent.len() == REMEMBERED {
+            if self.recent.len() == self.limit {
                 self.recent.pop_front();
             }
             self.recent.push_back((now, what));
