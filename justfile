@@ -129,6 +129,7 @@ test:
 
 _test-rocksdb:
     . "$(./setup --rocksdb-env)" && cargo test && just _lint --features rocksdb,stage-3b
+    just test-2b-rocksdb
 
 # Read-only checks: format, lints, docs, the repository's rules, generated code, markers
 [group('developers')]

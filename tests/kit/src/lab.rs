@@ -127,11 +127,17 @@ fn report_panics_alike() {
         let thread = thread::current();
         let name = thread.name().unwrap_or("without a name");
         let place = panic.location().map_or("an unknown place".to_string(), ToString::to_string);
-        eprintln!(
-            "\nthread '{name}' panicked at {place}:\n{}",
-            panic.payload_as_str().unwrap_or("(no text)")
-        );
+        let text = panic.payload_as_str().unwrap_or("(no text)");
+        let text = if std::io::stdout().is_terminal() { text.to_string() } else { without_colours(text) };
+        eprintln!("\nthread '{name}' panicked at {place}:\n{text}");
     }));
+}
+
+/// `pretty_assertions` colours a difference within a line even where colours are switched off.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_string();
+    parts.fold(first, |plain, part| plain + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 /// Ends the process if the test does not end, or fills the memory.
@@ -182,5 +188,16 @@ fn env_number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text}: not a whole number")),
         Err(_) => default,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_colours;
+
+    #[test]
+    fn colours_are_taken_out() {
+        assert_eq!(without_colours("plain"), "plain");
+        assert_eq!(without_colours("\x1b[31m<a\x1b[0m\x1b[1;48;5;52;31m0\x1b[0mm"), "<a0m");
     }
 }

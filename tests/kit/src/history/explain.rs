@@ -12,6 +12,8 @@ use super::{Key, Op, Operation};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     text: String,
+    /// When the call began that has no place, and when it ended.
+    pub when: (u64, u64),
 }
 
 impl fmt::Display for Violation {
@@ -61,7 +63,7 @@ impl Stuck {
                 "  and {count} calls of which nobody knows whether they were ever carried out: that does not help either\n"
             );
         }
-        Violation { text: text.trim_end().to_string() }
+        Violation { text: text.trim_end().to_string(), when: (next.invoked, end) }
     }
 }
 

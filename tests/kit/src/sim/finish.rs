@@ -31,9 +31,10 @@ impl Sim {
         self.same_data();
         self.nobody_waits();
         if let Err(violation) = history::check(&self.recorder.operations()) {
-            self.break_off(
+            self.break_off_at(
                 "the store looks like one copy that serves one call at a time (linearizability; section 8)",
                 &violation.to_string(),
+                violation.when.1,
             );
         }
         self.report_figures();

@@ -5,18 +5,31 @@ use std::fmt::Write;
 use raftkv::raft::Role;
 use raftkv::raftstore::Store;
 
-use super::Sim;
 use super::trace::command_text;
+use super::{Micros, Sim};
 
 impl Sim {
     /// Ends the test: what should have held, what happened instead, what every peer was doing, who waits for what, and the
     /// last events.
     pub fn break_off(&self, expected: &str, happened: &str) -> ! {
+        self.report(
+            expected,
+            happened,
+            &format!("what happened last (without heartbeats):\n{}", self.trace.tail()),
+        );
+    }
+
+    /// The same for something that happened a while ago.
+    pub fn break_off_at(&self, expected: &str, happened: &str, when: Micros) -> ! {
+        let story = self.trace.tail_at(when);
+        self.report(expected, happened, &format!("what happened up to there (without heartbeats):\n{story}"));
+    }
+
+    fn report(&self, expected: &str, happened: &str, story: &str) -> ! {
         panic!(
-            "broken rule\n  expected: {expected}\n  happened: {happened}\n\n{}\n{}\nwhat happened last (without heartbeats):\n{}",
+            "broken rule\n  expected: {expected}\n  happened: {happened}\n\n{}\n{}\n{story}",
             self.stores_text(),
             self.waiting_text(),
-            self.trace.text()
         );
     }
 

@@ -14,8 +14,11 @@ use super::Micros;
 use super::raw::{Request, Response, short};
 use crate::raft_net::letter::message_text;
 
-/// How many events are remembered for the report of a failure.
-const REMEMBERED: usize = 60;
+/// How many events are remembered: what a failure is about may have happened a while ago.
+const REMEMBERED: usize = 50_000;
+
+/// How many of them the report of a failure shows.
+const SHOWN: usize = 60;
 
 /// Something worth a line.
 #[derive(Clone, Debug)]
@@ -241,7 +244,22 @@ impl Trace {
 
     /// What is remembered, oldest first.
     pub fn text(&self) -> String {
-        self.recent.iter().map(|(at, what)| format!("{}\n", line(*at, what))).collect()
+        self.lines_of(0..self.recent.len())
+    }
+
+    /// The last events.
+    pub fn tail(&self) -> String {
+        self.tail_at(Micros::MAX)
+    }
+
+    /// The last events up to a moment.
+    pub fn tail_at(&self, when: Micros) -> String {
+        let end = self.recent.partition_point(|(at, _)| *at <= when);
+        self.lines_of(end.saturating_sub(SHOWN)..end)
+    }
+
+    fn lines_of(&self, range: std::ops::Range<usize>) -> String {
+        self.recent.range(range).map(|(at, what)| format!("{}\n", line(*at, what))).collect()
     }
 }
 
