@@ -44,6 +44,7 @@ test-2b-rocksdb *FILTERS:
     @. "$(./setup --rocksdb-env)" && RAFTKV_ENGINE=rocksdb just _stage stage-2b,rocksdb stage_2b "" "$@"
 
 # Run one test again with the seed that a failure named, and show all that happens: `just replay stage_2b::chaos::x 17`
+[no-exit-message]
 [group('stages')]
 replay TEST SEED:
     #!/bin/sh
@@ -57,8 +58,7 @@ replay TEST SEED:
             exit 1
             ;;
     esac
-    SIM_TRACE=1 SIM_SEED=$2 SIM_SEEDS=1 exec cargo test --no-default-features --features $feature --test $target -- \
-        --exact --nocapture "$test"
+    SIM_TRACE=1 SIM_SEED=$2 SIM_SEEDS=1 exec just _stage $feature $target "" --nocapture "$test"
 
 # Run a stage under many seeds, on all cores: `just soak 2b --seeds 1000`
 [group('stages')]
