@@ -126,6 +126,9 @@ impl LogStorage for PeerStorage {
         // LAB 2b END
     }
 
+    /// # Errors
+    /// `Compacted(low)` before the first index; `Unavailable` with the first index that is missing, be it behind the end of
+    /// the log or in a hole.
     fn entries(&self, low: Index, high: Index) -> Result<Vec<Entry>, StorageError> {
         // LAB 2b BEGIN: refuse what is outside the log; read the rest in one pass, and miss no gap
         if low < self.first_index()? {

@@ -24,6 +24,10 @@ pub use round::ApplyRound;
 impl Peer {
     /// Carries out committed entries, in order, and settles who waited for them.
     ///
+    /// - What is carried out is answered with a header (the request's uuid, this peer's term) and its responses.
+    /// - A command that makes no sense, or fails [`Peer::check_command`] by now, is answered with that error and changes
+    ///   nothing: the same on every peer, and no reason to stop.
+    ///
     /// After: the batch of the round has the data, and the applied index of the last entry.
     ///
     /// # Errors
