@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +38,18 @@ impl Ended {
     pub fn signal(&self) -> Option<Signal> {
         self.status.signal().and_then(|number| Signal::try_from(number).ok())
     }
+}
+
+/// Gives a test program a folder to itself, and nothing of the caller's environment: what it does must not depend on who
+/// runs it.
+pub fn set_apart<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env("TMPDIR", folder)
+        .env("LC_ALL", "C.UTF-8")
+        .env("RUST_BACKTRACE", "0")
 }
 
 /// Runs `command` for at most `wall`, with `input` on its standard input, keeping at most the first and the

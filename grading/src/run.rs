@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::labs::Stage;
 use crate::limit::{FAILED, FAILED_PREFIX, Limits};
-use crate::process::{Ended, supervise};
+use crate::process::{Ended, set_apart, supervise};
 use crate::text;
 
 /// What is kept of each end of a test's output.
@@ -86,14 +86,8 @@ fn attempt(binary: &Path, stage: &Stage, test: &str, seed: u64, scratch: &Path) 
     let limits =
         Limits { cpu: Some(stage.time_limit), memory_mb: Some(stage.memory_limit), file_mb: Some(FILE_MB) };
     let mut command = limits.command(binary)?;
-    command
+    set_apart(&mut command, folder.path())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .current_dir(folder.path())
-        .env_clear()
-        .env("HOME", folder.path())
-        .env("TMPDIR", folder.path())
-        .env("LC_ALL", "C.UTF-8")
-        .env("RUST_BACKTRACE", "0")
         .env("RAFTKV_GRADED", "1")
         .env("SIM_SEED", seed.to_string());
     // Processor time is the limit that counts; wall time is for what sleeps, and is generous because the

@@ -22,7 +22,7 @@ use crate::grade::{bar, build, in_parallel, needs, say_if_hidden};
 use crate::kit::Kit;
 use crate::labs::Stage;
 use crate::limit::{FAILED, FAILED_PREFIX, Limits};
-use crate::process::{Ended, supervise};
+use crate::process::{Ended, set_apart, supervise};
 use crate::report::rerun;
 use crate::scratch::Scratch;
 use crate::text;
@@ -220,15 +220,9 @@ impl Runner {
         let folder = folder.map_err(|e| Error::infra_io(&self.folder, &e))?;
         let figures = folder.path().join("figures");
         let mut command = self.limits.command(&self.program)?;
-        command
+        set_apart(&mut command, folder.path())
             .args(["--exact", "--test-threads=1"])
             .args(&self.tests)
-            .current_dir(folder.path())
-            .env_clear()
-            .env("HOME", folder.path())
-            .env("TMPDIR", folder.path())
-            .env("LC_ALL", "C.UTF-8")
-            .env("RUST_BACKTRACE", "0")
             .env("SIM_SEED", seed.to_string())
             .env("SIM_SEEDS", "1")
             .env("RAFTKV_SIM_STATS", &figures);
