@@ -12,7 +12,7 @@ use super::Micros;
 use super::calls::{Attempt, Call, CallId};
 use super::events::{Agenda, Happening};
 use super::faults::Fault;
-use super::invariants::{self, Disks, Invariant};
+use super::invariants::{Disks, Watch};
 use super::machine::Machine;
 use super::nemesis::{Nemesis, Stroke};
 use super::network::{Fate, Link, Network};
@@ -59,7 +59,7 @@ pub struct Sim {
     pub(super) trouble: Option<Nemesis>,
     /// What goes wrong next.
     pub(super) deck: Vec<Stroke>,
-    pub(super) invariants: Vec<Box<dyn Invariant>>,
+    pub(super) watch: Watch,
     pub(super) trace: Trace,
     pub(super) recorder: Recorder,
     /// Commands that came straight from the test.
@@ -87,7 +87,7 @@ impl Sim {
             workload: Workload::none(),
             trouble: None,
             deck: Vec::new(),
-            invariants: invariants::all(),
+            watch: Watch::new(),
             trace: Trace::new(),
             recorder: Recorder::default(),
             direct: BTreeMap::new(),
@@ -241,7 +241,7 @@ impl Sim {
         let disk = &self.machines[&id].disk;
         let before = disk.writes();
         let engines = store.engines().clone();
-        let (invariants, mut broken, mut failed) = (&mut self.invariants, None, None);
+        let (watch, mut broken, mut failed) = (&mut self.watch, None, None);
         let mut rounds = 0;
         while store.has_work() && failed.is_none() {
             let mut sink = |effect: Effect| {
@@ -250,7 +250,7 @@ impl Sim {
                 }
                 if let Effect::Send(message) = &effect {
                     let disks = Disks { engines: &engines, disk };
-                    broken = broken.take().or_else(|| invariants::on_send(invariants, disks, id, message));
+                    broken = broken.take().or_else(|| watch.on_send(disks, id, message));
                 }
                 effects.push((disk.writes() > before, effect));
             };
@@ -353,7 +353,7 @@ impl Sim {
             return;
         }
         let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);
-        if let Some((rule, happened)) = invariants::after_step(&mut self.invariants, store, disk) {
+        if let Some((rule, happened)) = self.watch.after_step(store, disk) {
             self.break_off(rule, &happened);
         }
         self.trace.see(self.now, id, store);

@@ -5,7 +5,6 @@ use raftkv::raftstore::{CommandId, Store};
 
 use super::events::Happening;
 use super::faults::Fault;
-use super::invariants;
 use super::trace::What;
 use super::{Crash, Sim};
 
@@ -103,7 +102,7 @@ impl Sim {
         let first = 1 + self.rng.below(tick);
         self.schedule(first, Happening::Tick(id, boot));
         let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);
-        if let Some((rule, happened)) = invariants::on_start(&mut self.invariants, store, disk) {
+        if let Some((rule, happened)) = self.watch.on_start(store, disk) {
             self.break_off(rule, &happened);
         }
     }

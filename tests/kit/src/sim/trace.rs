@@ -15,7 +15,7 @@ use super::raw::{Request, Response, short};
 use crate::raft_net::letter::message_text;
 
 /// How many events are remembered: what a failure is about may have happened a while ago.
-const REMEMBERED: usize = 50_000;
+const REMEMBERED: usize = 10_000;
 
 /// How many of them the report of a failure shows.
 const SHOWN: usize = 60;

@@ -21,7 +21,8 @@
 //! "On the disk" means for the raft engine: there even if the power is cut now ([`Disks::raft`]). So a promise that leaves before
 //! its write is synced is noticed in every run, not only where a crash happens to come between the two.
 //!
-//! Each keeps what it has seen, and looks only at what is new: they run after every step of every store.
+//! Each keeps what it has seen, and looks only at what is new: they run after every step of every store that has changed
+//! anything.
 
 mod applied_once;
 mod bounds;
@@ -42,7 +43,7 @@ use raftkv::engine::{Cf, Snapshot, keys};
 use raftkv::ids::{Index, RegionId, StoreId, Term};
 use raftkv::proto::eraftpb::Entry;
 use raftkv::proto::raft_serverpb::{RaftLocalState, RaftMessage};
-use raftkv::raft::RaftLog;
+use raftkv::raft::{RaftLog, Role};
 use raftkv::raftstore::{Engines, Peer, PeerStorage, Store};
 
 use super::disk::Disk;
@@ -95,67 +96,85 @@ pub trait Invariant {
     }
 }
 
-/// All of them.
-pub fn all() -> Vec<Box<dyn Invariant>> {
-    vec![
-        Box::new(restart::Restart::default()),
-        Box::new(applied_once::AppliedOnce),
-        Box::new(bounds::Bounds),
-        Box::new(monotonic::Monotonic::default()),
-        Box::new(election_safety::ElectionSafety::default()),
-        Box::new(on_disk::OnDisk::default()),
-        Box::new(log_matching::LogMatching::default()),
-        Box::new(commit_by_majority::CommitByMajority::default()),
-        Box::new(leader_completeness::LeaderCompleteness::default()),
-        Box::new(state_machine_safety::StateMachineSafety::default()),
-        Box::new(saved_before_told::SavedBeforeTold),
-    ]
-}
-
 /// A broken rule, and what broke it.
 pub(super) type Broken = (&'static str, String);
 
-pub(super) fn after_step(
-    invariants: &mut [Box<dyn Invariant>],
-    store: &Store,
-    disk: &Disk,
-) -> Option<Broken> {
-    each_peer(invariants, store, disk, |invariant, disks, at, peer| invariant.after_step(disks, at, peer))
+/// All of them, at work.
+pub(super) struct Watch {
+    invariants: Vec<Box<dyn Invariant>>,
+    /// What each peer looked like last.
+    seen: BTreeMap<Place, Look>,
 }
 
-pub(super) fn on_start(invariants: &mut [Box<dyn Invariant>], store: &Store, disk: &Disk) -> Option<Broken> {
-    each_peer(invariants, store, disk, |invariant, disks, at, peer| invariant.on_start(disks, at, peer))
+/// What an invariant can see of a peer without its entries. Where this is as before, so is the rest: a log that has changed
+/// has another end.
+type Look = (Role, [u64; 6]);
+
+fn look(peer: &Peer) -> Look {
+    let (raft, log) = (peer.node().raft(), peer.node().raft().log());
+    let applied = peer.apply_state().applied_index;
+    (raft.role(), [raft.term(), raft.vote(), log.last_index(), log.last_term(), raft.commit(), applied])
 }
 
-fn each_peer(
-    invariants: &mut [Box<dyn Invariant>],
-    store: &Store,
-    disk: &Disk,
-    ask: impl Fn(&mut dyn Invariant, Disks<'_>, Place, &Peer) -> Verdict,
-) -> Option<Broken> {
-    let (id, disks) = (store.id(), Disks { engines: store.engines(), disk });
-    for peer in store.peers() {
-        for invariant in invariants.iter_mut() {
-            if let Err(happened) = ask(&mut **invariant, disks, (id, peer.region_id()), peer) {
-                return Some((invariant.rule(), format!("store {id}: {happened}")));
+impl Watch {
+    /// Nothing seen yet.
+    pub fn new() -> Watch {
+        let invariants: Vec<Box<dyn Invariant>> = vec![
+            Box::new(restart::Restart::default()),
+            Box::new(applied_once::AppliedOnce),
+            Box::new(bounds::Bounds),
+            Box::new(monotonic::Monotonic::default()),
+            Box::new(election_safety::ElectionSafety::default()),
+            Box::new(on_disk::OnDisk::default()),
+            Box::new(log_matching::LogMatching::default()),
+            Box::new(commit_by_majority::CommitByMajority::default()),
+            Box::new(leader_completeness::LeaderCompleteness::default()),
+            Box::new(state_machine_safety::StateMachineSafety::default()),
+            Box::new(saved_before_told::SavedBeforeTold),
+        ];
+        Watch { invariants, seen: BTreeMap::new() }
+    }
+
+    /// A store has done something. Peers that look as before are passed over: most steps are ticks.
+    pub fn after_step(&mut self, store: &Store, disk: &Disk) -> Option<Broken> {
+        let disks = Disks { engines: store.engines(), disk };
+        for peer in store.peers() {
+            let (at, now) = ((store.id(), peer.region_id()), look(peer));
+            if self.seen.insert(at, now) != Some(now) {
+                let broken = self.ask(store.id(), |invariant| invariant.after_step(disks, at, peer));
+                if broken.is_some() {
+                    return broken;
+                }
             }
         }
+        None
     }
-    None
-}
 
-pub(super) fn on_send(
-    invariants: &mut [Box<dyn Invariant>],
-    disks: Disks<'_>,
-    from: StoreId,
-    m: &RaftMessage,
-) -> Option<Broken> {
-    for invariant in invariants.iter_mut() {
-        if let Err(happened) = invariant.on_send(disks, (from, m.region_id), m) {
-            return Some((invariant.rule(), format!("store {from}: {happened}")));
+    /// A store has come back.
+    pub fn on_start(&mut self, store: &Store, disk: &Disk) -> Option<Broken> {
+        let disks = Disks { engines: store.engines(), disk };
+        for peer in store.peers() {
+            let at = (store.id(), peer.region_id());
+            self.seen.remove(&at);
+            let broken = self.ask(store.id(), |invariant| invariant.on_start(disks, at, peer));
+            if broken.is_some() {
+                return broken;
+            }
         }
+        None
     }
-    None
+
+    /// A store sends a message; its disks are as they are at this moment.
+    pub fn on_send(&mut self, disks: Disks<'_>, from: StoreId, m: &RaftMessage) -> Option<Broken> {
+        self.ask(from, |invariant| invariant.on_send(disks, (from, m.region_id), m))
+    }
+
+    fn ask(&mut self, store: StoreId, question: impl Fn(&mut dyn Invariant) -> Verdict) -> Option<Broken> {
+        self.invariants.iter_mut().find_map(|invariant| {
+            let happened = question(&mut **invariant).err()?;
+            Some((invariant.rule(), format!("store {store}: {happened}")))
+        })
+    }
 }
 
 /// `Err` with this text unless `holds`.
