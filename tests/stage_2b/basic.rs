@@ -40,6 +40,9 @@ fn scans_and_batches() {
     assert_eq!(sim.scan("", "", 10), "a=1 d=4");
     sim.batch_delete(&["a", "x"]);
     assert_eq!(sim.scan("", "", 10), "d=4");
+    sim.batch_put(&[("e", "5"), ("f", "6")]);
+    sim.delete_range("e", "");
+    assert_eq!(sim.scan("", "", 10), "d=4", "no end: everything from the start on");
     sim.finish();
 }
 

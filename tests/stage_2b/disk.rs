@@ -8,34 +8,38 @@ use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Mix, Nemesis, Setup, Sim, millis, secs};
 use rstest::rstest;
 
-use crate::commands::{command, put, refused};
+use crate::commands::{command, put, refused, snap};
 
-/// Commands at a store whose `n`-th write from now fails.
+/// Commands at a store whose `n`-th write from now fails: puts, and a read behind each of them.
 fn fail_at(sim: &mut Sim, store: u64, n: u64) -> Vec<u64> {
     sim.crash_at_write(store, n, WriteFault::Fail);
-    let ids = (0..3)
-        .map(|i| {
-            let request = command(sim, store, vec![put(&format!("k{i}"), "1")]);
-            sim.begin_command(store, request)
-        })
-        .collect();
-    sim.run(millis(50));
+    let mut ids = Vec::new();
+    for i in 0..3 {
+        for requests in [vec![put(&format!("k{i}"), "1")], vec![snap()]] {
+            let request = command(sim, store, requests);
+            ids.push(sim.begin_command(store, request));
+        }
+    }
+    sim.run(millis(200));
     ids
 }
 
 /// Whichever write fails, of the log or of the data: everyone who waits is answered, nobody is told of a success that the disk does
 /// not have, and with a good disk the store takes its place again. What was acknowledged is there.
 #[rstest]
-#[case::of_three(3)]
-#[case::alone(1)]
-fn a_write_fails(#[case] stores: u64) {
+#[case::of_three(3, 400)]
+#[case::alone(1, 400)]
+#[case::of_three_with_slow_disks(3, 10_000)]
+#[case::alone_with_a_slow_disk(1, 10_000)]
+fn a_write_fails(#[case] stores: u64, #[case] disk: u64) {
     let lab = lab!();
     let mut stopped = 0;
-    for n in 1..=6 {
+    for n in 1..=10 {
         let mut sim = Setup::of(&lab, stores).start();
         let leader = sim.leader();
         sim.settle();
         sim.run(millis(50));
+        sim.slow_disk(leader, disk / 4, disk);
         let ids = fail_at(&mut sim, leader, n);
         let Some(why) = sim.stopped(leader) else { continue };
         assert!(why.contains("planned to fail"), "the store says why it has stopped: {why}");
@@ -46,7 +50,8 @@ fn a_write_fails(#[case] stores: u64) {
                 .take_reply(id)
                 .unwrap_or_else(|| panic!("write {n} failed, and command {i} has no answer"))
             {
-                Ok(_) => acknowledged.push(format!("k{i}")),
+                Ok(_) if i % 2 == 0 => acknowledged.push(format!("k{}", i / 2)),
+                Ok(_) => {}
                 Err(Error::Undetermined(_)) => {}
                 Err(Error::Region(error)) => assert!(
                     error.server_is_busy.is_some(),
@@ -61,7 +66,7 @@ fn a_write_fails(#[case] stores: u64) {
         }
         sim.assert_struck(&[Fault::DiskError, Fault::Restart]);
     }
-    assert!(stopped >= 2, "log and data are written: only {stopped} of 6 planned writes came");
+    assert!(stopped >= 2, "log and data are written: only {stopped} of 10 planned writes came");
 }
 
 /// A store that has stopped refuses commands in a way that lets the client go elsewhere, and says nothing to other stores.

@@ -91,6 +91,25 @@ fn the_right_term() {
     }
 }
 
+/// A header that names no peer does not say whom it means: whoever leads the region will do.
+#[test]
+fn no_peer() {
+    let lab = lab!();
+    let mut sim = Setup::of(&lab, 3).start();
+    let leader = sim.leader();
+    sim.settle();
+    let mut request = command(&sim, leader, one_put());
+    if let Some(header) = &mut request.header {
+        header.peer = None;
+    }
+    for follower in sim.others(leader) {
+        let error = refused(sim.command(follower, request.clone()));
+        assert!(error.not_leader.is_some(), "a follower still refuses: {error:?}");
+    }
+    done(sim.command(leader, request));
+    sim.finish();
+}
+
 /// Another edition of the region: older or newer, the answer has the current one.
 #[test]
 fn another_epoch() {

@@ -63,6 +63,58 @@ fn every_request_of_a_command_is_carried_out() {
     sim.finish();
 }
 
+/// Every operation works in the column family that it names, and in no other.
+#[rstest]
+#[case::default("default")]
+#[case::write("write")]
+#[case::lock("lock")]
+fn operations_stay_in_their_family(#[case] cf: &str) {
+    let lab = lab!();
+    let (mut sim, leader) = start(&lab);
+    for family in ["default", "write", "lock"] {
+        for key in ["a", "b", "c", "d"] {
+            sim.put_cf(family, key, family);
+        }
+    }
+    let requests = [
+        get("a"),
+        put("a", "new"),
+        get("a"),
+        delete("b"),
+        get("b"),
+        swap("c", Some(cf), "swapped"),
+        get("c"),
+        delete_range("d", "e"),
+        get("d"),
+    ];
+    let request = command(&sim, leader, requests.map(|request| in_family(request, cf)).into());
+    let responses = done(sim.command(leader, request)).response.responses;
+    let values: Vec<_> = responses.iter().filter(|r| r.cmd_type() == CmdType::Get).map(value).collect();
+    assert_eq!(values, [Some(cf), Some("new"), None, Some("swapped"), None], "in {cf}");
+    for family in ["default", "write", "lock"].into_iter().filter(|family| *family != cf) {
+        for key in ["a", "b", "c", "d"] {
+            assert_eq!(
+                sim.get_cf(family, key),
+                Some(family.to_string().into()),
+                "{key} in {family}, not in {cf}"
+            );
+        }
+    }
+    sim.finish();
+}
+
+fn in_family(mut request: Request, cf: &str) -> Request {
+    let fields = [
+        request.get.as_mut().map(|r| &mut r.cf),
+        request.put.as_mut().map(|r| &mut r.cf),
+        request.delete.as_mut().map(|r| &mut r.cf),
+        request.delete_range.as_mut().map(|r| &mut r.cf),
+        request.compare_and_swap.as_mut().map(|r| &mut r.cf),
+    ];
+    fields.into_iter().flatten().for_each(|field| *field = cf.to_string());
+    request
+}
+
 /// The content of a response is in the field of its type, and in no other.
 #[test]
 fn a_response_has_the_content_of_its_type() {
