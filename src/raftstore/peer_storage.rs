@@ -51,7 +51,7 @@ impl PeerStorage {
     /// batch to the raft engine.
     ///
     /// After: [`PeerStorage::raft_state`] is the new state. Entries of the old log that stood behind the first new entry are
-    /// no part of the log any more.
+    /// no part of the log any more. What has not changed is not in the batch: an empty batch spares a write.
     pub fn save_ready_state(&mut self, ready: &Ready, batch: &mut WriteBatch) {
         // LAB 2b BEGIN: the entries; last_index; the hard state; then the RaftLocalState, if it has changed
         let old = self.raft_state;

@@ -84,7 +84,7 @@ impl Peer {
         // LAB 2b END
     }
 
-    /// Puts the command into the log and notes who waits for it.
+    /// Puts the command into the log, encoded as it came, and notes who waits for it.
     ///
     /// # Errors
     /// `RaftEntryTooLarge` and `ServerIsBusy`: see [`Config::entry_max_size`] and [`Config::max_pending_proposals`].

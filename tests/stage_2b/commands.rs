@@ -57,6 +57,18 @@ pub fn swap(key: &str, expected: Option<&str>, value: &str) -> Request {
     Request { cmd_type: CmdType::CompareAndSwap.into(), compare_and_swap: Some(swap), ..Default::default() }
 }
 
+/// The column family that a request names, if it is about keys.
+pub fn family(request: &mut Request) -> Option<&mut String> {
+    let fields = [
+        request.get.as_mut().map(|r| &mut r.cf),
+        request.put.as_mut().map(|r| &mut r.cf),
+        request.delete.as_mut().map(|r| &mut r.cf),
+        request.delete_range.as_mut().map(|r| &mut r.cf),
+        request.compare_and_swap.as_mut().map(|r| &mut r.cf),
+    ];
+    fields.into_iter().flatten().next()
+}
+
 pub fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }

@@ -17,7 +17,7 @@ use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Request, Response, get_request, put_request, swap_request};
 use rstest::rstest;
 
-use crate::commands::{bytes, delete, delete_range, put, snap, swap};
+use crate::commands::{bytes, delete, delete_range, family, put, snap, swap};
 
 fn context() -> Context {
     let region_epoch = Some(RegionEpoch { conf_ver: 3, version: 4 });
@@ -29,10 +29,16 @@ fn context() -> Context {
     }
 }
 
+/// The command that a request becomes. No column family is the default one; here it is spelled out.
 fn noted(mut request: Request) -> RaftCmdRequest {
     request.set_context(context());
     match ask(|storage| request.run(storage)) {
-        Asked::Command(command) => *command,
+        Asked::Command(mut command) => {
+            for family in command.requests.iter_mut().filter_map(family).filter(|family| family.is_empty()) {
+                *family = "default".to_string();
+            }
+            *command
+        }
         Asked::Answered(response) => {
             panic!("{}: it needs the storage, but has a response: {response:?}", request.text())
         }
@@ -106,12 +112,6 @@ fn a_request_becomes_one_command(
 #[case::lock("lock")]
 fn a_command_names_its_family(#[case] cf: &str) {
     let _lab = lab!();
-    let family = |request: raftkv::proto::raft_cmdpb::Request| {
-        let put = request.put.map(|r| r.cf);
-        let delete = request.delete.map(|r| r.cf);
-        let range = request.delete_range.map(|r| r.cf);
-        put.or(delete).or(range).or(request.compare_and_swap.map(|r| r.cf))
-    };
     let (key, cf_name) = (bytes("a"), cf.to_string());
     for request in [
         put_request(cf, "a", "1"),
@@ -124,8 +124,9 @@ fn a_command_names_its_family(#[case] cf: &str) {
         Request::Cas(RawCasRequest { key, cf: cf_name, previous_not_exist: true, ..Default::default() }),
     ] {
         let text = request.text();
-        let families: Vec<_> = noted(request).requests.into_iter().map(family).collect();
-        assert_eq!(families, [Some(cf.to_string())], "{text}");
+        let mut command = noted(request);
+        let families: Vec<_> = command.requests.iter_mut().map(family).collect();
+        assert_eq!(families, [Some(&mut cf.to_string())], "{text}");
     }
 }
 

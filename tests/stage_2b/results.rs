@@ -7,7 +7,7 @@ use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Setup, Sim, millis, secs};
 use rstest::rstest;
 
-use crate::commands::{command, delete, delete_range, done, get, put, refused, snap, swap};
+use crate::commands::{command, delete, delete_range, done, family, get, put, refused, snap, swap};
 
 fn start(lab: &raftkv_testkit::Lab) -> (Sim, u64) {
     let mut sim = Setup::of(lab, 3).start();
@@ -104,14 +104,7 @@ fn operations_stay_in_their_family(#[case] cf: &str) {
 }
 
 fn in_family(mut request: Request, cf: &str) -> Request {
-    let fields = [
-        request.get.as_mut().map(|r| &mut r.cf),
-        request.put.as_mut().map(|r| &mut r.cf),
-        request.delete.as_mut().map(|r| &mut r.cf),
-        request.delete_range.as_mut().map(|r| &mut r.cf),
-        request.compare_and_swap.as_mut().map(|r| &mut r.cf),
-    ];
-    fields.into_iter().flatten().for_each(|field| *field = cf.to_string());
+    *family(&mut request).expect("an operation on keys has a family") = cf.to_string();
     request
 }
 

@@ -31,8 +31,8 @@ impl Peer {
     /// After: the batch of the round has the data, and the applied index of the last entry.
     ///
     /// # Errors
-    /// The disk failed, or an entry cannot be read: the store must stop, for it would never again hold what the others
-    /// hold.
+    /// The disk failed, or an entry cannot be read ([`StoreError::Corrupt`], with its index): the store must stop, for it
+    /// would never again hold what the others hold.
     pub(super) fn apply(&mut self, entries: &[Entry], round: &mut ApplyRound) -> Result<(), StoreError> {
         // LAB 2b BEGIN: for each entry: carry out, answer; the leader's empty entry has nothing to carry out
         for entry in entries {
