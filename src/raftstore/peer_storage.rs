@@ -118,6 +118,7 @@ impl PeerStorage {
 }
 
 impl LogStorage for PeerStorage {
+    /// What the disks remember: the saved hard state, and the peers of the region as voters.
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
         // LAB 2b BEGIN: the members are those of the region
         let voters = self.region.peers.iter().map(|peer| peer.id).collect();

@@ -44,11 +44,9 @@ impl Proposals {
         self.waiting.push_back(Proposal { index, term, id });
     }
 
-    /// The entry `index` of `term` is applied. Takes out all whose fate that decides:
-    ///
-    /// - the command that is this entry;
-    /// - commands of an earlier term: terms never go back along a log, so no place behind this entry is left for them;
-    /// - commands with this or a lower index: their place is taken.
+    /// The entry `index` of `term` is applied. Takes out everyone whose fate that decides, and no one else: the command that is
+    /// this entry, and all for which no place is left in the log, at this index or behind it, by the Log Matching Property and
+    /// because terms never go back along a log (sections 5.3 and 5.4).
     pub fn settle(&mut self, index: Index, term: Term) -> Settled {
         // LAB 2b BEGIN: from the front; the same index is not enough to be the same entry
         let mut settled = Settled::default();

@@ -70,8 +70,11 @@ impl Peer {
 
     /// Is the command for this edition of the region, and for its keys? Asked twice: when it is proposed, and when it is
     /// applied.
+    ///
+    /// Of the epoch, only `version` counts here: it says which keys the region has. A change of members raises `conf_ver`, and
+    /// changes nothing for who reads and writes keys.
     pub(super) fn check_command(&self, command: &Command) -> Result<(), Error> {
-        // LAB 2b BEGIN: of the epoch, reads and writes care for the version only; Command knows its keys
+        // LAB 2b BEGIN: Command knows its epoch and its keys
         let region = self.region();
         let version = region.region_epoch.unwrap_or_default().version;
         if command.epoch.version != version {

@@ -5,7 +5,7 @@
 //!        |  messages  ------------------------------>  sent: they promise nothing
 //!        |  entries, hard state  ->  one batch
 //!        v
-//!   one write to the raft engine, synced  (figure 2: persistent state, before responding to RPCs)
+//!   one write to the raft engine, synced if one of them must be  (figure 2: persistent state, before responding to RPCs)
 //!        |  persisted_messages  -------------------->  sent: votes and acknowledgements
 //!        |  committed_entries  ->  apply
 //!        v
@@ -24,7 +24,8 @@ use crate::raft::Ready;
 impl Store {
     /// One round for all peers that have something to do.
     ///
-    /// - One write for all of them, however many regions there are: waiting for the disk is what costs.
+    /// - One write for all of them, however many regions there are: waiting for the disk is what costs. It is synced if the
+    ///   [`Ready`] of one of them must be; a commit index alone need not, it can be learned again.
     /// - What promises something leaves after that write.
     /// - A client hears of its command after the write that carries it out.
     pub(super) fn handle_ready(&mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {

@@ -90,6 +90,6 @@ pub fn refused(result: Option<CommandResult>) -> errorpb::Error {
             (None, text) => panic!("the command must be refused with a region error, not with: {text}"),
         },
         Some(Ok(answer)) => panic!("the command must be refused, but it was carried out: {answer:?}"),
-        None => panic!("the command must be refused at once, and there is no answer"),
+        None => panic!("the command must be refused, and there is no answer"),
     }
 }

@@ -44,7 +44,7 @@ fn a_leader_in_the_minority() {
     assert_eq!(sim.data(old, "a"), Some("2".into()), "the old leader's entry has given way to the new one's");
     assert!(
         sim.take_reply(id).is_some_and(|reply| reply.is_err()),
-        "and its client learns that the put was overtaken"
+        "the old leader's client must hear that its put was overtaken: an answer with an error, not none and not success"
     );
     sim.finish();
     sim.assert_struck(&[Fault::Cut]);

@@ -113,12 +113,14 @@ fn entries_and_hard_state_are_independent() {
     save(&mut storage, &ready(vec![], Some(hard_state(6, 12, 5))));
     assert_eq!(
         record_on_disk(&engines),
-        RaftLocalState { hard_state: Some(hard_state(6, 12, 5)), last_index: 5 }
+        RaftLocalState { hard_state: Some(hard_state(6, 12, 5)), last_index: 5 },
+        "term and vote change and no entry comes: saved all the same"
     );
     save(&mut storage, &ready(entries(&[(6, 6)]), None));
     assert_eq!(
         record_on_disk(&engines),
-        RaftLocalState { hard_state: Some(hard_state(6, 12, 5)), last_index: 6 }
+        RaftLocalState { hard_state: Some(hard_state(6, 12, 5)), last_index: 6 },
+        "an entry comes and the hard state is as before: the new end of the log is saved, with the old hard state"
     );
     // Only the commit index: it need not be synced, but it is to be stored.
     let commit_only =
@@ -126,12 +128,14 @@ fn entries_and_hard_state_are_independent() {
     save(&mut storage, &commit_only);
     assert_eq!(
         record_on_disk(&engines),
-        RaftLocalState { hard_state: Some(hard_state(6, 12, 6)), last_index: 6 }
+        RaftLocalState { hard_state: Some(hard_state(6, 12, 6)), last_index: 6 },
+        "only the commit index changes: it is saved, too"
     );
     save(&mut storage, &ready(vec![], Some(hard_state(7, 0, 6))));
     assert_eq!(
         record_on_disk(&engines),
-        RaftLocalState { hard_state: Some(hard_state(7, 0, 6)), last_index: 6 }
+        RaftLocalState { hard_state: Some(hard_state(7, 0, 6)), last_index: 6 },
+        "a new term, without a vote: saved"
     );
     assert_eq!(log(&open(&engines)), [(6, 6)]);
 }

@@ -59,6 +59,7 @@ pub enum Ending {
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub store: StoreId,
+    pub region: RegionId,
     pub request: Request,
     /// The store has it, and owes an answer.
     pub arrived: bool,
@@ -118,7 +119,7 @@ impl Sim {
         request.set_context(context);
         self.trace.note(now, What::Asked(call.client, store, attempt, request.clone()));
         if !self.network.loses_client(store, &mut self.rng) {
-            self.attempts.insert(attempt, Attempt { store, request, arrived: false });
+            self.attempts.insert(attempt, Attempt { store, region, request, arrived: false });
             self.schedule(latency, Happening::Request { store, id: attempt });
         }
         self.schedule(PATIENCE, Happening::Impatience(attempt));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use raftkv::ids::StoreId;
 use raftkv::proto::metapb::Region;
 use raftkv::proto::raft_serverpb::RaftMessage;
@@ -28,6 +29,11 @@ const ROUNDS: usize = 100;
 
 /// So many things are never planned at once, unless messages beget more messages.
 const STORM: usize = 50_000;
+
+/// What the owner of a store puts into the header of a client's command.
+fn uuid(id: CommandId) -> Bytes {
+    Bytes::copy_from_slice(&id.to_be_bytes())
+}
 
 /// A command of the test's, past the clients.
 #[derive(Debug)]
@@ -201,7 +207,11 @@ impl Sim {
                 self.respond(store, id, 0, response);
                 None
             }
-            Asked::Command(command) => self.hand(store, Event::Command { id, request: *command }),
+            Asked::Command(mut command) => {
+                // Signed, so that its entry can be found in the log.
+                command.header.get_or_insert_default().uuid = uuid(id);
+                self.hand(store, Event::Command { id, request: *command })
+            }
         }
     }
 
@@ -240,7 +250,7 @@ impl Sim {
         let store = self.stores.get_mut(&id)?;
         let disk = &self.machines[&id].disk;
         let before = disk.writes();
-        let engines = store.engines().clone();
+        let (engines, attempts) = (store.engines().clone(), &self.attempts);
         let (watch, mut broken, mut failed) = (&mut self.watch, None, None);
         let mut rounds = 0;
         while store.has_work() && failed.is_none() {
@@ -248,10 +258,15 @@ impl Sim {
                 if disk.is_stopped() {
                     return;
                 }
-                if let Effect::Send(message) = &effect {
-                    let disks = Disks { engines: &engines, disk };
-                    broken = broken.take().or_else(|| watch.on_send(disks, id, message));
-                }
+                let disks = Disks::new(&engines, disk);
+                let found = match &effect {
+                    Effect::Send(message) => watch.on_send(disks, id, message),
+                    Effect::Reply { id: command, result: Ok(_) } => attempts
+                        .get(command)
+                        .and_then(|attempt| watch.on_reply(disks, (id, attempt.region), &uuid(*command))),
+                    Effect::Reply { .. } => None,
+                };
+                broken = broken.take().or(found);
                 effects.push((disk.writes() > before, effect));
             };
             failed = store.drain(&mut sink).err().map(|error| error.to_string());

@@ -1,10 +1,35 @@
 //! The end of a run: what must be true when the trouble is over.
 
+use bytes::Bytes;
+use raftkv::engine::Cf;
 use raftkv::ids::StoreId;
 
 use super::probes::all_data;
+use super::raw::short;
 use super::{Sim, secs};
 use crate::history;
+
+/// A column family, a key in it, and its value.
+type Pair = (Cf, Bytes, Bytes);
+
+/// The first key at which two stores differ, in words.
+fn difference((a, first): (StoreId, &[Pair]), (b, second): (StoreId, &[Pair])) -> String {
+    let lacks = |pairs: &[Pair], pair: &Pair| !pairs.contains(pair);
+    let differs = first.iter().find(|p| lacks(second, p)).or(second.iter().find(|p| lacks(first, p)));
+    let Some((cf, key, _)) = differs else { return format!("stores {a} and {b} differ") };
+    let value = |pairs: &[Pair]| {
+        let pair = pairs.iter().find(|pair| (&pair.0, &pair.1) == (cf, key));
+        pair.map_or("nothing".to_string(), |pair| short(&pair.2))
+    };
+    format!(
+        "stores {a} and {b} have applied the same entries, and key {} ({}) holds {} on store {a}, {} on store {b}: was an entry \
+         applied twice on one of them, or data lost in a crash that the applied index counts?",
+        short(key),
+        cf.name(),
+        value(first),
+        value(second)
+    )
+}
 
 impl Sim {
     /// The trouble ends, the clients end their work. Then
@@ -19,9 +44,9 @@ impl Sim {
         self.stop_clients();
         self.clients_have_ended();
         self.leader();
-        self.put("the end", "of the run");
+        self.put("the end", "reached");
         let end = self.get("the end");
-        if end.as_deref() != Some(b"of the run") {
+        if end.as_deref() != Some(b"reached") {
             self.break_off(
                 "a put is seen by the next get",
                 &format!("a new client put a key, and reads {end:?}"),
@@ -76,13 +101,10 @@ impl Sim {
         for id in &ids[1..] {
             let other = data(self, id);
             if other != first {
-                let differs = first.iter().find(|entry| !other.contains(entry));
-                let differs = differs.or_else(|| other.iter().find(|entry| !first.contains(entry)));
-                let text = format!(
-                    "stores {} and {id} have applied the same entries and differ, for one at {differs:?}",
-                    ids[0]
+                self.break_off(
+                    "all peers apply the same commands in the same order, each once (section 5.4.3; section 8)",
+                    &difference((ids[0], &first), (*id, &other)),
                 );
-                self.break_off("all peers apply the same commands in the same order (section 5.4.3)", &text);
             }
         }
     }
@@ -97,7 +119,8 @@ impl Sim {
                     "every command is answered: one that was overtaken with StaleCommand (Effect::Reply)",
                     &format!(
                         "everything is applied everywhere, and on store {id} the commands {waiting:?} have no answer; \
-                         {pending} proposals are pending there"
+                         {pending} proposals are pending there. Was another entry taken for theirs (is it index and term?), \
+                         or did they leave the list without an answer?"
                     ),
                 );
             }

@@ -95,7 +95,8 @@ impl Sim {
         match Store::open(self.config.clone(), machine.disk.open()) {
             Ok(store) => drop(self.stores.insert(id, store)),
             Err(error) => self.break_off(
-                "a store finds on its disk what it needs to go on (figure 2, \"Persistent state\")",
+                "a store finds on its disks what it needs to go on: what it has told others, and a log that reaches at least as far as \
+                 its data (figure 2, \"Persistent state\")",
                 &format!("store {id} does not start again: {error}"),
             ),
         }

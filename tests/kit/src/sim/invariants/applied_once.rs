@@ -14,7 +14,7 @@ impl Invariant for AppliedOnce {
          section 8)"
     }
 
-    fn on_start(&mut self, _disks: Disks<'_>, _at: Place, peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: &Disks<'_>, _at: Place, peer: &Peer) -> Verdict {
         let (told, applied) = (peer.node().raft().log().applied(), peer.apply_state().applied_index);
         check(told == applied, || {
             format!("its data has the entries up to {applied}, and Raft hands out those behind {told}")

@@ -12,7 +12,7 @@ impl Invariant for Bounds {
         "applied <= commit <= last index (section 5.3; figure 2, \"lastApplied\")"
     }
 
-    fn after_step(&mut self, _disks: Disks<'_>, _at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: &Disks<'_>, _at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let (applied, commit, last) =
             (peer.apply_state().applied_index, raft.commit(), raft.log().last_index());

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use raftkv::engine::Snapshot;
 use raftkv::ids::{Index, RegionId, Term};
 use raftkv::proto::eraftpb::MessageType;
 use raftkv::proto::raft_serverpb::RaftMessage;
 use raftkv::raftstore::Peer;
 
-use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk, raft_state_on_disk};
+use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk};
 
 /// What is on each disk, as of the store's last step, and how far commits have been checked.
 #[derive(Default)]
@@ -23,11 +22,11 @@ impl Invariant for CommitByMajority {
          minority holds is not acknowledged"
     }
 
-    fn after_step(&mut self, disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let checked = self.checked.get(&at.1).copied().unwrap_or(raft.log().first_index() - 1);
         if !self.is_up_to_date(at, peer) {
-            self.look_at_disk(at, &*disks.raft())?;
+            self.look_at_disk(at, disks)?;
         }
         let members = peer.region().peers.len();
         for index in checked + 1..=raft.commit() {
@@ -49,31 +48,31 @@ impl Invariant for CommitByMajority {
     }
 
     /// A store may go down right after this, before its step is over.
-    fn on_send(&mut self, disks: Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, disks: &Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
         match &m.message {
             Some(m) if m.msg_type() == MessageType::MsgAppendResponse && !m.reject => {
-                self.look_at_disk(at, &*disks.raft())
+                self.look_at_disk(at, disks)
             }
             _ => Ok(()),
         }
     }
 
-    fn on_start(&mut self, disks: Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
+    fn on_start(&mut self, disks: &Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
         self.disks.remove(&at);
-        self.look_at_disk(at, &*disks.raft())
+        self.look_at_disk(at, disks)
     }
 }
 
 impl CommitByMajority {
     /// Takes over what has changed at the end of the log on disk.
-    fn look_at_disk(&mut self, at: Place, raft: &dyn Snapshot) -> Verdict {
+    fn look_at_disk(&mut self, at: Place, disks: &Disks<'_>) -> Verdict {
         let known = self.disks.entry(at).or_default();
-        let last = raft_state_on_disk(raft, at.1)?.last_index;
+        let last = disks.raft_state(at.1)?.last_index;
         while known.last_key_value().is_some_and(|(index, _)| *index > last) {
             known.pop_last();
         }
         for index in (1..=last).rev() {
-            let Some(entry) = entry_on_disk(raft, at.1, index) else { break };
+            let Some(entry) = entry_on_disk(disks.raft(), at.1, index) else { break };
             if known.insert(index, entry.term) == Some(entry.term) {
                 break;
             }

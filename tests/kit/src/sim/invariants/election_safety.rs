@@ -18,7 +18,7 @@ impl Invariant for ElectionSafety {
         "Election Safety: at most one leader can be elected in a given term (section 5.2; figure 3)"
     }
 
-    fn after_step(&mut self, _disks: Disks<'_>, (_, region): Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: &Disks<'_>, (_, region): Place, peer: &Peer) -> Verdict {
         if !peer.is_leader() {
             return Ok(());
         }

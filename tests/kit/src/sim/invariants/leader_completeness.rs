@@ -21,7 +21,7 @@ impl Invariant for LeaderCompleteness {
          figure 3)"
     }
 
-    fn after_step(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let committed = self.committed.entry(at.1).or_default();
         if peer.is_leader() && self.leaders.insert((at.1, peer.term()), ()).is_none() {

@@ -22,7 +22,7 @@ impl Invariant for LogMatching {
          figure 3)"
     }
 
-    fn after_step(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let log = peer.node().raft().log();
         for entry in new_entries(self.seen.entry(at).or_default(), log) {
             let content = (log.term(entry.index - 1), fingerprint(&entry.data));
@@ -40,7 +40,7 @@ impl Invariant for LogMatching {
         Ok(())
     }
 
-    fn on_start(&mut self, _disks: Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: &Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
         self.seen.remove(&at);
         Ok(())
     }

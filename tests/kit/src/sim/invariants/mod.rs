@@ -6,6 +6,7 @@
 //! | logs that agree at an entry agree up to it | 5.3, figure 3 "Log Matching" | `log_matching` |
 //! | committed means: on a majority's disks | 5.3 | `commit_by_majority` |
 //! | later leaders have what is committed | 5.4, figure 3 "Leader Completeness" | `leader_completeness` |
+//! | answered when applied | 8 | `answered_when_applied` |
 //! | all commit the same at an index | 5.4.3, figure 3 "State Machine Safety" | `state_machine_safety` |
 //! | term, commit and applied index never go back | 5.1, figure 2 | `monotonic` |
 //! | each entry is applied once | figure 2 "lastApplied" | `applied_once` |
@@ -24,6 +25,7 @@
 //! Each keeps what it has seen, and looks only at what is new: they run after every step of every store that has changed
 //! anything.
 
+mod answered_when_applied;
 mod applied_once;
 mod bounds;
 mod commit_by_majority;
@@ -36,13 +38,14 @@ mod restart;
 mod saved_before_told;
 mod state_machine_safety;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use prost::Message;
 use raftkv::engine::{Cf, Snapshot, keys};
 use raftkv::ids::{Index, RegionId, StoreId, Term};
 use raftkv::proto::eraftpb::Entry;
-use raftkv::proto::raft_serverpb::{RaftLocalState, RaftMessage};
+use raftkv::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage};
 use raftkv::raft::{RaftLog, Role};
 use raftkv::raftstore::{Engines, Peer, PeerStorage, Store};
 
@@ -54,24 +57,43 @@ pub type Verdict = Result<(), String>;
 /// A peer: the store that it is on, and its region.
 pub type Place = (StoreId, RegionId);
 
-/// The disks of one store, as they are now.
-#[derive(Clone, Copy)]
+/// The disks of one store, as they are now. Looked at by several invariants, read once.
 pub struct Disks<'a> {
-    /// As the store sees them.
-    pub engines: &'a Engines,
-    /// The machine's.
-    pub disk: &'a Disk,
+    engines: &'a Engines,
+    disk: &'a Disk,
+    raft: OnceCell<Box<dyn Snapshot>>,
+    raft_state: OnceCell<(RegionId, RaftLocalState)>,
 }
 
 impl Disks<'_> {
+    pub(super) fn new<'a>(engines: &'a Engines, disk: &'a Disk) -> Disks<'a> {
+        Disks { engines, disk, raft: OnceCell::new(), raft_state: OnceCell::new() }
+    }
+
     /// What the raft engine would hold after a power cut. (RocksDB cannot tell: there it is all that is written.)
-    pub fn raft(&self) -> Box<dyn Snapshot> {
-        self.disk.synced("raft").unwrap_or_else(|| self.engines.raft.snapshot())
+    pub fn raft(&self) -> &dyn Snapshot {
+        let now = || self.disk.synced("raft").unwrap_or_else(|| self.engines.raft.snapshot());
+        &**self.raft.get_or_init(now)
     }
 
     /// What is written to the kv engine, synced or not: what a crash takes away there, the log brings back.
     pub fn kv(&self) -> Box<dyn Snapshot> {
         self.engines.kv.snapshot()
+    }
+
+    /// The region's record on the raft engine; all zero if there is none.
+    pub fn raft_state(&self, region: RegionId) -> Result<RaftLocalState, String> {
+        if let Some((_, state)) = self.raft_state.get().filter(|(known, _)| *known == region) {
+            return Ok(*state);
+        }
+        let value =
+            self.raft().get(Cf::Default, &keys::raft_state(region)).map_err(|error| error.to_string())?;
+        let decode =
+            |value| RaftLocalState::decode(value).map_err(|error| format!("the RaftLocalState: {error}"));
+        let state = value.map_or(Ok(RaftLocalState::default()), decode)?;
+        // Where it is another region's turn, the first one keeps its place.
+        let _ = self.raft_state.set((region, state));
+        Ok(state)
     }
 }
 
@@ -81,17 +103,22 @@ pub trait Invariant {
     fn rule(&self) -> &'static str;
 
     /// A peer's store has done something.
-    fn after_step(&mut self, _disks: Disks<'_>, _at: Place, _peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: &Disks<'_>, _at: Place, _peer: &Peer) -> Verdict {
         Ok(())
     }
 
     /// A store sends a message; its disks are as they are at this moment.
-    fn on_send(&mut self, _disks: Disks<'_>, _at: Place, _m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, _disks: &Disks<'_>, _at: Place, _m: &RaftMessage) -> Verdict {
+        Ok(())
+    }
+
+    /// A store answers a command of a client with success; its disks are as they are at this moment.
+    fn on_reply(&mut self, _disks: &Disks<'_>, _at: Place, _uuid: &[u8]) -> Verdict {
         Ok(())
     }
 
     /// A peer has come back from its disks.
-    fn on_start(&mut self, _disks: Disks<'_>, _at: Place, _peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: &Disks<'_>, _at: Place, _peer: &Peer) -> Verdict {
         Ok(())
     }
 }
@@ -131,17 +158,18 @@ impl Watch {
             Box::new(leader_completeness::LeaderCompleteness::default()),
             Box::new(state_machine_safety::StateMachineSafety::default()),
             Box::new(saved_before_told::SavedBeforeTold),
+            Box::new(answered_when_applied::AnsweredWhenApplied),
         ];
         Watch { invariants, seen: BTreeMap::new() }
     }
 
     /// A store has done something. Peers that look as before are passed over: most steps are ticks.
     pub fn after_step(&mut self, store: &Store, disk: &Disk) -> Option<Broken> {
-        let disks = Disks { engines: store.engines(), disk };
         for peer in store.peers() {
             let (at, now) = ((store.id(), peer.region_id()), look(peer));
             if self.seen.insert(at, now) != Some(now) {
-                let broken = self.ask(store.id(), |invariant| invariant.after_step(disks, at, peer));
+                let disks = Disks::new(store.engines(), disk);
+                let broken = self.ask(store.id(), |invariant| invariant.after_step(&disks, at, peer));
                 if broken.is_some() {
                     return broken;
                 }
@@ -152,11 +180,11 @@ impl Watch {
 
     /// A store has come back.
     pub fn on_start(&mut self, store: &Store, disk: &Disk) -> Option<Broken> {
-        let disks = Disks { engines: store.engines(), disk };
         for peer in store.peers() {
+            let disks = Disks::new(store.engines(), disk);
             let at = (store.id(), peer.region_id());
             self.seen.remove(&at);
-            let broken = self.ask(store.id(), |invariant| invariant.on_start(disks, at, peer));
+            let broken = self.ask(store.id(), |invariant| invariant.on_start(&disks, at, peer));
             if broken.is_some() {
                 return broken;
             }
@@ -166,7 +194,12 @@ impl Watch {
 
     /// A store sends a message; its disks are as they are at this moment.
     pub fn on_send(&mut self, disks: Disks<'_>, from: StoreId, m: &RaftMessage) -> Option<Broken> {
-        self.ask(from, |invariant| invariant.on_send(disks, (from, m.region_id), m))
+        self.ask(from, |invariant| invariant.on_send(&disks, (from, m.region_id), m))
+    }
+
+    /// A store answers a command of a client with success.
+    pub fn on_reply(&mut self, disks: Disks<'_>, at: Place, uuid: &[u8]) -> Option<Broken> {
+        self.ask(at.0, |invariant| invariant.on_reply(&disks, at, uuid))
     }
 
     fn ask(&mut self, store: StoreId, question: impl Fn(&mut dyn Invariant) -> Verdict) -> Option<Broken> {
@@ -182,12 +215,12 @@ fn check(holds: bool, text: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(text()) }
 }
 
-/// The peer's record on the raft engine; all zero if there is none.
-fn raft_state_on_disk(raft: &dyn Snapshot, region: RegionId) -> Result<RaftLocalState, String> {
-    let value = raft.get(Cf::Default, &keys::raft_state(region)).map_err(|error| error.to_string())?;
+/// The applied index on the kv engine; 0 if there is none.
+fn applied_on_disk(disks: &Disks<'_>, region: RegionId) -> Result<Index, String> {
+    let value = disks.kv().get(Cf::Raft, &keys::apply_state(region)).map_err(|error| error.to_string())?;
     let decode =
-        |value| RaftLocalState::decode(value).map_err(|error| format!("the RaftLocalState: {error}"));
-    value.map_or(Ok(RaftLocalState::default()), decode)
+        |value| RaftApplyState::decode(value).map_err(|error| format!("the RaftApplyState: {error}"));
+    Ok(value.map_or(Ok(RaftApplyState::default()), decode)?.applied_index)
 }
 
 /// An entry as it is on the raft engine; `None` if it is not there, or unreadable.

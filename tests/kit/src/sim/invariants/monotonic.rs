@@ -21,7 +21,7 @@ impl Invariant for Monotonic {
         "term, commit index and applied index never go back (section 5.1; figure 2)"
     }
 
-    fn after_step(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let new = now(peer);
         let old = self.last.insert(at, new).unwrap_or_default();
         check(old.iter().zip(&new).all(|(old, new)| old <= new), || {
@@ -29,7 +29,7 @@ impl Invariant for Monotonic {
         })
     }
 
-    fn on_start(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         self.last.insert(at, now(peer));
         Ok(())
     }

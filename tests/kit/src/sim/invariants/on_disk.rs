@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use prost::Message;
-use raftkv::engine::{Cf, keys};
 use raftkv::ids::{Index, Term};
-use raftkv::proto::raft_serverpb::RaftApplyState;
 use raftkv::raftstore::Peer;
 
-use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk, new_entries, raft_state_on_disk};
+use super::{Disks, Invariant, Place, Verdict, applied_on_disk, check, entry_on_disk, new_entries};
 
 /// When a store has no work left, its disks have what it has in memory: term, vote, every entry of the log, the applied index.
 /// Compared only where something has changed.
@@ -25,7 +22,7 @@ impl Invariant for OnDisk {
          engine (figure 2, \"Persistent state\")"
     }
 
-    fn after_step(&mut self, disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let applied = peer.apply_state().applied_index;
         let now = [raft.term(), raft.vote(), raft.log().last_index(), raft.log().last_term(), applied];
@@ -39,7 +36,7 @@ impl Invariant for OnDisk {
         Ok(())
     }
 
-    fn on_start(&mut self, _disks: Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: &Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
         self.last.remove(&at);
         self.seen.remove(&at);
         Ok(())
@@ -47,9 +44,9 @@ impl Invariant for OnDisk {
 }
 
 impl OnDisk {
-    fn compare_raft(&mut self, disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn compare_raft(&mut self, disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let (raft, disk) = (peer.node().raft(), disks.raft());
-        let state = raft_state_on_disk(&*disk, at.1)?;
+        let state = disks.raft_state(at.1)?;
         let saved = state.hard_state.unwrap_or_default();
         check((saved.term, saved.vote) == (raft.term(), raft.vote()), || {
             let (term, vote) = (raft.term(), raft.vote());
@@ -60,7 +57,7 @@ impl OnDisk {
             format!("the log ends at {last}; last_index on the disk is {}", state.last_index)
         })?;
         for entry in new_entries(self.seen.entry(at).or_default(), raft.log()) {
-            let saved = entry_on_disk(&*disk, at.1, entry.index);
+            let saved = entry_on_disk(disk, at.1, entry.index);
             check(saved.as_ref() == Some(entry), || {
                 let (index, term) = (entry.index, entry.term);
                 match &saved {
@@ -78,13 +75,11 @@ impl OnDisk {
     }
 }
 
-fn compare_applied(disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+fn compare_applied(disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
     let applied = peer.apply_state().applied_index;
-    let value = disks.kv().get(Cf::Raft, &keys::apply_state(at.1)).map_err(|error| error.to_string())?;
-    let saved = value.and_then(|value| RaftApplyState::decode(value).ok()).unwrap_or_default();
+    let saved = applied_on_disk(disks, at.1)?;
     let known = peer.node().raft().log().applied();
-    check(saved.applied_index == applied && known == applied, || {
-        let saved = saved.applied_index;
+    check(saved == applied && known == applied, || {
         format!("applied {applied}; Raft was told {known}, and on the disk it is {saved}")
     })
 }

@@ -32,7 +32,7 @@ impl Invariant for Restart {
          state\"; section 5.5)"
     }
 
-    fn on_send(&mut self, disks: Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, disks: &Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
         let Some(m) = &m.message else { return Ok(()) };
         let told = self.told.entry(at).or_default();
         if m.term > told.term {
@@ -44,7 +44,7 @@ impl Invariant for Restart {
                 MessageType::MsgRequestVoteResponse => told.vote = m.to,
                 MessageType::MsgAppendResponse if m.index > told.index => {
                     told.index = m.index;
-                    let entry = entry_on_disk(&*disks.raft(), at.1, m.index);
+                    let entry = entry_on_disk(disks.raft(), at.1, m.index);
                     told.log_term = entry.map_or(0, |entry| entry.term);
                 }
                 _ => {}
@@ -53,7 +53,7 @@ impl Invariant for Restart {
         Ok(())
     }
 
-    fn on_start(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let told = self.told.get(&at).copied().unwrap_or_default();
         let raft = peer.node().raft();
         check(raft.term() >= told.term, || {

@@ -3,7 +3,7 @@
 use raftkv::proto::eraftpb::MessageType;
 use raftkv::proto::raft_serverpb::RaftMessage;
 
-use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk, raft_state_on_disk};
+use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk};
 
 /// Looks at the sender's raft engine in the moment of sending: at what would be left if the power were cut now.
 pub struct SavedBeforeTold;
@@ -14,7 +14,7 @@ impl Invariant for SavedBeforeTold {
          \"Persistent state\": updated on stable storage before responding to RPCs)"
     }
 
-    fn on_send(&mut self, disks: Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
+    fn on_send(&mut self, disks: &Disks<'_>, at: Place, m: &RaftMessage) -> Verdict {
         let Some(m) = &m.message else { return Ok(()) };
         let kind = m.msg_type();
         let promises = match kind {
@@ -26,17 +26,21 @@ impl Invariant for SavedBeforeTold {
             return Ok(());
         }
         let disk = disks.raft();
-        let state = raft_state_on_disk(&*disk, at.1)?;
+        let state = disks.raft_state(at.1)?;
         let saved = state.hard_state.unwrap_or_default();
         check(saved.term >= m.term, || {
-            format!("it sends {kind:?} of term {}, and the disk has term {}", m.term, saved.term)
+            format!(
+                "it sends {kind:?} of term {}, and the disk has term {}: is the hard state in the batch, and does the message leave \
+                 after the write?",
+                m.term, saved.term
+            )
         })?;
         if saved.term > m.term {
             return Ok(());
         }
         match kind {
             MessageType::MsgAppendResponse => {
-                let has_entry = entry_on_disk(&*disk, at.1, m.index).is_some();
+                let has_entry = entry_on_disk(disk, at.1, m.index).is_some();
                 let is_first = m.index <= raftkv::raftstore::INIT_INDEX;
                 check(state.last_index >= m.index && (has_entry || is_first), || {
                     format!(

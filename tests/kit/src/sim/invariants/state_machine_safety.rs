@@ -19,7 +19,7 @@ impl Invariant for StateMachineSafety {
         "State Machine Safety: all stores commit, and so apply, the same command at the same index (section 5.4.3)"
     }
 
-    fn after_step(&mut self, _disks: Disks<'_>, at: Place, peer: &Peer) -> Verdict {
+    fn after_step(&mut self, _disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
         let checked = self.checked.entry(at).or_default();
         for entry in raft.log().entries(*checked + 1, raft.commit() + 1) {
@@ -40,7 +40,7 @@ impl Invariant for StateMachineSafety {
         Ok(())
     }
 
-    fn on_start(&mut self, _disks: Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
+    fn on_start(&mut self, _disks: &Disks<'_>, at: Place, _peer: &Peer) -> Verdict {
         self.checked.remove(&at);
         Ok(())
     }
