@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::mem_disk::MemDisk;
 use super::ordmap::{MapCursor, OrdMap, delete_range};
-use super::{Cf, Cursor, Engine, EngineError, KeyRange, Snapshot, WriteBatch, WriteOp};
+use super::pairs::sorted;
+use super::{Cf, Cursor, Engine, EngineError, KeyRange, Pairs, Snapshot, WriteBatch, WriteOp};
 
 /// One map per column family, in the order of [`Cf::ALL`]. A clone shares everything, so it costs nothing.
 pub(super) type Maps = [OrdMap; Cf::ALL.len()];
@@ -42,6 +43,14 @@ impl Default for MemEngine {
 impl Engine for MemEngine {
     fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), EngineError> {
         self.disk.write(&self.name, self.boot, batch, sync)
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.disk.sync(&self.name, self.boot)
+    }
+
+    fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError> {
+        self.disk.ingest(&self.name, self.boot, cf, &mut sorted(pairs))
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::mem::{Lease, Maps, apply, snapshot_of};
-use super::{EngineError, MemEngine, Snapshot, WriteBatch};
+use super::mem_folder::{Files, MemFolder, lose_unsynced};
+use super::{Cf, EngineError, MemEngine, Pairs, Snapshot, WriteBatch};
 
 /// What goes wrong at a planned write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +18,9 @@ pub enum Fault {
     StopAfter,
 }
 
-/// A disk that holds any number of engines by name, as a real one holds folders.
+/// A disk that holds any number of engines by name, as a real one holds folders, and one folder of plain files.
 ///
-/// Writes are counted over all engines of the disk, so a test that plans a [`Fault`] for write 1, then for
+/// Writes are counted over all engines and files of the disk, so a test that plans a [`Fault`] for write 1, then for
 /// write 2 and so on visits every point at which the machine can stop, also between the writes to two
 /// different engines.
 ///
@@ -33,8 +34,11 @@ pub struct MemDisk {
 #[derive(Default)]
 struct DiskState {
     engines: BTreeMap<String, Stored>,
+    files: Files,
     /// Writes so far, failed ones included.
     writes: u64,
+    /// How many of them met a planned fault.
+    struck: u64,
     plan: BTreeMap<u64, Fault>,
     stopped: bool,
     /// How often the machine was restarted. An engine that was opened before the last time is dead.
@@ -72,6 +76,12 @@ impl MemDisk {
         Ok(MemEngine::new_on(self.clone(), name, boot, lease))
     }
 
+    /// Its folder of plain files.
+    pub fn folder(&self) -> MemFolder {
+        let boot = self.lock().boot;
+        MemFolder::new_on(self.clone(), boot)
+    }
+
     /// Plans a fault for the `write`-th write to this disk, counted from 1 since the disk was made.
     pub fn plan(&self, write: u64, fault: Fault) {
         self.lock().plan.insert(write, fault);
@@ -85,6 +95,11 @@ impl MemDisk {
     /// How many writes the disk has been asked for.
     pub fn writes(&self) -> u64 {
         self.lock().writes
+    }
+
+    /// How many planned faults have struck.
+    pub fn struck(&self) -> u64 {
+        self.lock().struck
     }
 
     /// True once a planned fault has stopped the machine.
@@ -101,6 +116,7 @@ impl MemDisk {
     /// its last synced write. Engines that were open are dead and may be opened again at once.
     pub fn restart(&self) {
         self.reboot(|stored| stored.current = stored.synced.clone());
+        lose_unsynced(&mut self.lock().files);
     }
 
     /// The process is killed, if it has not stopped already, and started again; the machine itself stays up. What was
@@ -127,12 +143,67 @@ impl MemDisk {
         sync: bool,
     ) -> Result<(), EngineError> {
         batch.validate()?;
+        self.change(boot, |state| {
+            let stored = state.engine(name);
+            apply(&mut stored.current, batch);
+            if sync {
+                stored.synced = stored.current.clone();
+            }
+        })
+    }
+
+    pub(super) fn sync(&self, name: &str, boot: u64) -> Result<(), EngineError> {
+        self.change(boot, |state| {
+            let stored = state.engine(name);
+            stored.synced = stored.current.clone();
+        })
+    }
+
+    /// What was written before and not synced is not safe by this: so it is with the files of a real database.
+    pub(super) fn ingest(
+        &self,
+        name: &str,
+        boot: u64,
+        cf: Cf,
+        pairs: &mut Pairs<'_>,
+    ) -> Result<(), EngineError> {
+        let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
+        self.change(boot, |state| {
+            let stored = state.engine(name);
+            for (key, value) in pairs {
+                stored.synced[cf as usize].insert_mut(key.clone(), value.clone());
+                stored.current[cf as usize].insert_mut(key, value);
+            }
+        })
+    }
+
+    /// Changes the files; one write.
+    pub(super) fn change_files(&self, boot: u64, change: impl FnOnce(&mut Files)) -> Result<(), EngineError> {
+        self.change(boot, |state| change(&mut state.files))
+    }
+
+    /// Looks at the files.
+    pub(super) fn with_files<T>(
+        &self,
+        boot: u64,
+        look: impl FnOnce(&mut Files) -> T,
+    ) -> Result<T, EngineError> {
+        let mut state = self.lock();
+        if state.stopped || state.boot != boot {
+            return Err(EngineError::Crashed);
+        }
+        Ok(look(&mut state.files))
+    }
+
+    /// One write to the disk, whatever it changes there, unless a fault is planned for it.
+    fn change(&self, boot: u64, change: impl FnOnce(&mut DiskState)) -> Result<(), EngineError> {
         let mut state = self.lock();
         if state.stopped || state.boot != boot {
             return Err(EngineError::Crashed);
         }
         state.writes += 1;
         let (write, fault) = (state.writes, state.plan.get(&state.writes).copied());
+        state.struck += u64::from(fault.is_some());
         match fault {
             Some(Fault::Fail) => return Err(EngineError::Io(format!("write {write} was planned to fail"))),
             Some(Fault::StopBefore) => {
@@ -142,11 +213,7 @@ impl MemDisk {
             Some(Fault::StopAfter) => state.stopped = true,
             None => {}
         }
-        let stored = state.engines.get_mut(name).expect("an open engine is on its disk");
-        apply(&mut stored.current, batch);
-        if sync {
-            stored.synced = stored.current.clone();
-        }
+        change(&mut state);
         if state.stopped { Err(EngineError::Crashed) } else { Ok(()) }
     }
 
@@ -157,5 +224,11 @@ impl MemDisk {
 
     fn lock(&self) -> MutexGuard<'_, DiskState> {
         self.state.lock().expect("nothing panics while it holds the disk")
+    }
+}
+
+impl DiskState {
+    fn engine(&mut self, name: &str) -> &mut Stored {
+        self.engines.get_mut(name).expect("an open engine is on its disk")
     }
 }

@@ -21,19 +21,25 @@
 //!   without may be lost in a crash, but never while a later one survives.
 //! - **A snapshot stands still.** It shows the engine as it was when it was taken, whatever is written later,
 //!   and it blocks no writer.
+//! - **Pairs come in by the million** through [`Engine::ingest`], without passing through memory or log: that is how a
+//!   snapshot's data arrives.
 //! - **An engine is closed when its last handle and its last snapshot are dropped.** Before that it cannot be
 //!   opened a second time.
 //!
 //! The store has two engines: `raft` for the logs and `kv` for the data ([`keys`] says what lies where).
-//! Left out until a stage needs it: taking in whole files (`ingest`), which is how a snapshot's data arrives.
+//! Beside the engines a store has a [`Folder`] of plain files, for the snapshots of regions on their way between stores.
 
 mod batch;
 mod cf;
+mod dir_folder;
 mod error;
+mod folder;
 pub mod keys;
 mod mem;
 mod mem_disk;
+mod mem_folder;
 mod ordmap;
+mod pairs;
 mod range;
 #[cfg(feature = "rocksdb")]
 mod rocks;
@@ -42,10 +48,14 @@ use bytes::Bytes;
 
 pub use batch::{WriteBatch, WriteOp};
 pub use cf::{Cf, UnknownCf};
+pub use dir_folder::DirFolder;
 pub use error::EngineError;
+pub use folder::{FileReader, FileWriter, Folder};
 pub use mem::MemEngine;
 pub use mem_disk::{Fault, MemDisk};
+pub use mem_folder::MemFolder;
 pub(crate) use ordmap::{MapCursor, OrdMap, delete_range};
+pub use pairs::{Pair, Pairs};
 pub use range::KeyRange;
 #[cfg(feature = "rocksdb")]
 pub use rocks::RocksEngine;
@@ -61,6 +71,17 @@ pub trait Engine: Send + Sync {
     /// Carries out all operations of the batch in their order, or none. With `sync` it returns when the batch
     /// and everything written before are safe on disk.
     fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), EngineError>;
+
+    /// Returns when everything written is safe on disk.
+    fn sync(&self) -> Result<(), EngineError>;
+
+    /// Takes in pairs as if each were put, without holding more than a few of them in memory. When it returns, they are
+    /// safe on disk; what was written before and not synced is not, so sync first what must not be lost while they stay.
+    ///
+    /// # Errors
+    /// The source fails, or its keys do not ascend: nothing is taken in. Of a crash nothing is promised but that the whole can be
+    /// done again.
+    fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError>;
 
     /// The engine as it is now.
     fn snapshot(&self) -> Box<dyn Snapshot>;

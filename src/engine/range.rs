@@ -53,6 +53,19 @@ impl KeyRange {
         KeyRange { start: other.start.max(self.start.clone()), end }
     }
 
+    /// The keys that are in this range and not in `other`: none, one range, or two.
+    pub fn without(&self, other: &KeyRange) -> Vec<KeyRange> {
+        if other.is_empty() {
+            return vec![self.clone()];
+        }
+        let before = KeyRange { start: Bytes::new(), end: other.start.clone() };
+        let behind = KeyRange { start: other.end.clone(), end: Bytes::new() };
+        // An empty bound means the edge of the key space: nothing lies beyond it.
+        let parts = [(before, !other.start.is_empty()), (behind, !other.end.is_empty())];
+        let parts = parts.into_iter().filter(|(_, exists)| *exists).map(|(part, _)| self.intersect(part));
+        parts.filter(|part| !part.is_empty()).collect()
+    }
+
     /// The bound that lies outside `other`, if one does.
     pub fn outside(&self, other: &KeyRange) -> Option<&[u8]> {
         if !other.contains(&self.start) {
@@ -98,6 +111,20 @@ mod tests {
         assert_eq!(shared(["b", ""], ["c", "e"]), KeyRange::new("c", "e"));
         assert!(shared(["b", "d"], ["d", ""]).is_empty());
         assert!(shared(["b", "d"], ["", "b"]).is_empty());
+    }
+
+    #[test]
+    fn what_is_left_of_a_range() {
+        let left = |a: [&'static str; 2], b: [&'static str; 2]| {
+            KeyRange::new(a[0], a[1]).without(&KeyRange::new(b[0], b[1]))
+        };
+        assert_eq!(left(["b", "f"], ["c", "e"]), [KeyRange::new("b", "c"), KeyRange::new("e", "f")]);
+        assert_eq!(left(["", ""], ["c", "e"]), [KeyRange::new("", "c"), KeyRange::new("e", "")]);
+        assert_eq!(left(["b", "f"], ["a", "d"]), [KeyRange::new("d", "f")]);
+        assert_eq!(left(["b", "f"], ["d", ""]), [KeyRange::new("b", "d")]);
+        assert_eq!(left(["b", "f"], ["", ""]), []);
+        assert_eq!(left(["b", "f"], ["f", "z"]), [KeyRange::new("b", "f")]);
+        assert_eq!(left(["b", "f"], ["c", "c"]), [KeyRange::new("b", "f")]);
     }
 
     #[test]

@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rocksdb::{ColumnFamily, DB, DBRawIterator, Options, ReadOptions, WriteOptions};
+use rocksdb::{
+    ColumnFamily, DB, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, SstFileWriter,
+    WriteOptions,
+};
 use self_cell::self_cell;
 
-use super::{Cf, Cursor, Engine, EngineError, KeyRange, MAX_KEY_LEN, Snapshot, WriteBatch, WriteOp};
+use super::pairs::sorted;
+use super::{Cf, Cursor, Engine, EngineError, KeyRange, MAX_KEY_LEN, Pairs, Snapshot, WriteBatch, WriteOp};
 
 /// What a store runs on: a folder on a real disk.
 pub struct RocksEngine {
@@ -48,6 +52,32 @@ impl Engine for RocksEngine {
         let mut options = WriteOptions::default();
         options.set_sync(sync);
         self.db.write_opt(changes, &options).map_err(io)
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.db.flush_wal(true).map_err(io)
+    }
+
+    /// The pairs become a file of the database's own format beside it, which it then takes over as it is: nothing goes
+    /// through the write-ahead log, and nothing but a block at a time through memory.
+    fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError> {
+        let path = self.db.path().join(format!("ingest-{cf}.sst"));
+        let options = Options::default();
+        let mut file = SstFileWriter::create(&options);
+        file.open(&path).map_err(io)?;
+        let mut is_empty = true;
+        for pair in sorted(pairs) {
+            let (key, value) = pair?;
+            file.put(key, value).map_err(io)?;
+            is_empty = false;
+        }
+        if is_empty {
+            return Ok(()); // RocksDB takes a file without keys for damage
+        }
+        file.finish().map_err(io)?;
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(true);
+        self.db.ingest_external_file_cf_opts(handle(&self.db, cf), &options, vec![path]).map_err(io)
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot> {

@@ -8,34 +8,41 @@
 //!    (snapshot)       (next Ready)   majority        this disk
 //! ```
 //!
+//! After a snapshot came (stage 2c), `applied` lies before `truncated` until its data is loaded: until then nothing is to be
+//! applied.
+//!
 //! The whole log since the last compaction is kept in memory, as references to payloads that the messages
 //! share: replicating never reads the disk, and log GC (stage 2c) bounds the memory.
 
 use super::RaftError;
 use super::storage::{LogStorage, StorageError};
 use crate::ids::{Index, PeerId, Term};
-use crate::proto::eraftpb::Entry;
+use crate::proto::eraftpb::{Entry, Snapshot};
 
 /// The log of one peer.
 ///
 /// - `entries` has no gaps: `entries[i]` has index `truncated_index + 1 + i`.
-/// - `truncated_index <= applied <= committed <= last_index`, and `truncated_index <= stabled <= last_index`.
+/// - `applied <= committed <= last_index`, and `truncated_index <= committed`, `truncated_index <= stabled <= last_index`.
+/// - `truncated_index <= applied`, except while the data of a snapshot is being loaded.
 /// - `committed` and `applied` never go back. `stabled` does, when entries that were on disk are replaced.
 /// - What is committed is never replaced (section 5.4.3).
 #[derive(Debug)]
 pub struct RaftLog<S> {
     storage: S,
     /// The last compacted entry; its term still serves the consistency check of the entry behind it.
-    truncated_index: Index,
-    truncated_term: Term,
-    entries: Vec<Entry>,
-    committed: Index,
+    pub(super) truncated_index: Index,
+    pub(super) truncated_term: Term,
+    pub(super) entries: Vec<Entry>,
+    pub(super) committed: Index,
     applied: Index,
-    stabled: Index,
+    pub(super) stabled: Index,
+    /// What has taken the place of the log and is not saved yet.
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 impl<S: LogStorage> RaftLog<S> {
-    /// Reads the stored log. `committed` comes from the hard state, `applied` from the state machine.
+    /// Reads the stored log. `committed` comes from the hard state, `applied` from the state machine: it may lie before the log's
+    /// first entry only if the data of a snapshot is still to be loaded.
     ///
     /// The commit index is saved without waiting for the disk, the applied one together with the data. So
     /// after a crash the state machine may be ahead; whatever it has applied was committed.
@@ -53,13 +60,21 @@ impl<S: LogStorage> RaftLog<S> {
                 format!("what is stored as entries {first}..={last} is no log: gaps, or terms that go back");
             return Err(StorageError::Other(text).into());
         }
-        let applied = applied.max(truncated_index);
-        let committed = committed.max(applied);
+        let committed = committed.max(applied).max(truncated_index);
         if committed > last {
             let text = format!("the log ends at {last}, but {committed} is committed: entries are lost");
             return Err(StorageError::Other(text).into());
         }
-        Ok(RaftLog { storage, truncated_index, truncated_term, entries, committed, applied, stabled: last })
+        Ok(RaftLog {
+            storage,
+            truncated_index,
+            truncated_term,
+            entries,
+            committed,
+            applied,
+            stabled: last,
+            snapshot: None,
+        })
     }
 
     /// The first entry that is still here.
@@ -113,9 +128,18 @@ impl<S: LogStorage> RaftLog<S> {
         self.entries(self.stabled + 1, self.last_index() + 1)
     }
 
-    /// The entries that are committed and not yet applied.
+    /// The entries that are committed and not yet applied. None while the data of a snapshot is being loaded: they can be
+    /// applied only on top of it.
     pub fn next_committed_entries(&self) -> &[Entry] {
+        if self.applied < self.truncated_index {
+            return &[];
+        }
         self.entries(self.applied + 1, self.committed + 1)
+    }
+
+    /// The snapshot that has taken the place of the log and is not saved yet: never, before stage 2c.
+    pub fn pending_snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
     }
 
     /// The disk.

@@ -57,6 +57,14 @@ impl MemLogStorage {
         self.conf_state = conf_state;
     }
 
+    /// Saves a snapshot in place of the log: the log is empty and begins behind it.
+    pub fn apply_snapshot(&mut self, snapshot: &Snapshot) {
+        let Some(metadata) = &snapshot.metadata else { return };
+        self.conf_state = metadata.conf_state.clone().unwrap_or_default();
+        (self.truncated_index, self.truncated_term) = (metadata.index, metadata.term);
+        self.entries.clear();
+    }
+
     /// Drops the entries up to and including `index`. The state machine must have applied them.
     pub fn compact(&mut self, index: Index) -> Result<(), StorageError> {
         if index <= self.truncated_index {

@@ -17,17 +17,19 @@ pub fn message(msg_type: MessageType, to: PeerId) -> Message {
 
 /// True for what only the leader of a term sends: hearing it means knowing the leader.
 pub fn is_from_leader(msg_type: MessageType) -> bool {
-    matches!(msg_type, MessageType::MsgAppend | MessageType::MsgHeartbeat)
+    use MessageType::{MsgAppend, MsgHeartbeat, MsgSnapshot};
+    matches!(msg_type, MsgAppend | MsgHeartbeat | MsgSnapshot)
 }
 
 /// True for what a sender may send before its own disk has the state it belongs to.
 ///
-/// A leader replicates while it writes (thesis, section 10.2.1): its appends and heartbeats promise nothing
+/// A leader replicates while it writes (thesis, section 10.2.1): its appends, heartbeats and snapshots promise nothing
 /// about its own disk, and it counts itself as a holder of an entry only once that entry is persisted.
 /// A vote and an acknowledgement are promises that must outlive a crash. So is a request for votes: its
 /// sender has voted for itself and must not forget that.
 pub fn may_precede_persist(msg_type: MessageType) -> bool {
-    matches!(msg_type, MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgPropose)
+    use MessageType::{MsgAppend, MsgHeartbeat, MsgPropose, MsgSnapshot};
+    matches!(msg_type, MsgAppend | MsgHeartbeat | MsgSnapshot | MsgPropose)
 }
 
 /// Refuses messages that contradict themselves, so that the rest of the code need not think of them: a
@@ -49,6 +51,9 @@ pub(super) fn validate(m: &Message, id: PeerId) -> Result<(), RaftError> {
     if m.log_term > m.term {
         return bad(format!("an entry of term {} cannot be known in term {}", m.log_term, m.term));
     }
+    if m.msg_type() == MessageType::MsgSnapshot {
+        return validate_snapshot(m);
+    }
     let mut last = (m.index, m.log_term);
     for entry in &m.entries {
         if last.0.checked_add(1) != Some(entry.index) || entry.term < last.1 || entry.term > m.term {
@@ -62,10 +67,26 @@ pub(super) fn validate(m: &Message, id: PeerId) -> Result<(), RaftError> {
     Ok(())
 }
 
+fn validate_snapshot(m: &Message) -> Result<(), RaftError> {
+    let metadata = m.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.as_ref());
+    match metadata {
+        Some(last) if last.index > 0 && last.term > 0 && last.term <= m.term => Ok(()),
+        Some(last) => {
+            let why =
+                format!("no snapshot of term {} ends at entry {} of term {}", m.term, last.index, last.term);
+            Err(RaftError::BadMessage { from: m.from, why })
+        }
+        None => {
+            let why = "a snapshot must say where it ends".to_string();
+            Err(RaftError::BadMessage { from: m.from, why })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::eraftpb::Entry;
+    use crate::proto::eraftpb::{Entry, Snapshot, SnapshotMetadata};
 
     fn append(entries: &[(u64, u64)]) -> Message {
         let entries = entries.iter().map(|&(index, term)| Entry { index, term, ..Default::default() });
@@ -94,5 +115,19 @@ mod tests {
         refused(Message { term: 0, ..append(&[]) }, "term 0");
         refused(Message { term: u64::MAX, ..append(&[]) }, "none is beyond");
         refused(Message { log_term: 4, ..append(&[]) }, "cannot be known in term 3");
+    }
+
+    #[test]
+    fn a_snapshot_says_where_it_ends() {
+        let ending = |index, term| {
+            let metadata = Some(SnapshotMetadata { index, term, ..Default::default() });
+            let snapshot = Some(Snapshot { metadata, ..Default::default() });
+            Message { from: 2, term: 3, snapshot, ..message(MessageType::MsgSnapshot, 1) }
+        };
+        assert!(validate(&ending(9, 3), 1).is_ok());
+        for (index, term) in [(0, 1), (9, 0), (9, 4)] {
+            assert!(validate(&ending(index, term), 1).is_err(), "{index}@{term}");
+        }
+        assert!(validate(&Message { snapshot: None, ..ending(9, 3) }, 1).is_err());
     }
 }

@@ -58,6 +58,11 @@
 //! restarts knows its term, its vote and its log. Safety never depends on time; only progress needs an election
 //! timeout well above the time a message takes.
 //!
+//! # Log compaction (section 7): `snapshot.rs`
+//!
+//! A log must not grow for ever. Each peer drops the beginning of its own, once the owner has applied it. A follower that needs what
+//! its leader has dropped gets a snapshot: the state machine at one entry. Its log then begins behind that.
+//!
 //! # Clients (section 8)
 //!
 //! Reading, and commands that must not run twice, are the business of the store above (stage 2b).
@@ -73,8 +78,9 @@
 //!
 //! # Left out
 //!
-//! - Snapshots (section 7) come with stage 2c, leadership transfer (thesis, section 3.10) and one-at-a-time
-//!   membership change (thesis, section 4.1) with stage 3a.
+//! - Leadership transfer (thesis, section 3.10) and one-at-a-time membership change (thesis, section 4.1) come with
+//!   stage 3a.
+//! - A snapshot in pieces (figure 13, `offset` and `done`): its data does not travel with Raft's messages at all.
 //! - Joint consensus (section 6): one change at a time is enough for this store.
 //! - Learners (thesis, section 4.2.1): they shorten a gap in availability, not in safety.
 //! - Pre-vote (thesis, section 9.6): a peer that returns from a partition makes the group elect once more.
@@ -99,6 +105,7 @@ mod quorum;
 mod raft;
 mod raw_node;
 mod replication;
+mod snapshot;
 mod storage;
 
 pub use commit::majority_index;

@@ -160,7 +160,7 @@ impl Progress {
     }
 
     /// Goes looking for the place where the logs agree, from `next` on, but not below what is known.
-    fn become_probe(&mut self, next: Index) {
+    pub(super) fn become_probe(&mut self, next: Index) {
         // LAB 2ab BEGIN: the window starts over; next stays behind matched
         self.state = ProgressState::Probe;
         self.next = next.max(self.matched + 1);

@@ -1,7 +1,7 @@
 //! One peer of a Raft group: its state, and the door through which messages come in.
 //!
 //! What happens behind the door stands in the files of the topics: `election`, `heartbeat`, `replication`,
-//! `follower`, `commit`.
+//! `follower`, `commit`, `snapshot`.
 
 use std::collections::BTreeMap;
 
@@ -149,7 +149,11 @@ impl<S: LogStorage> Raft<S> {
             (MessageType::MsgHeartbeat, _) => self.handle_heartbeat(&m),
             (MessageType::MsgHeartbeatResponse, Role::Leader) => self.handle_heartbeat_response(&m),
             (MessageType::MsgAppend, _) => return self.handle_append(m),
-            (MessageType::MsgAppendResponse, Role::Leader) => return self.handle_append_response(&m),
+            (MessageType::MsgAppendResponse, Role::Leader) => {
+                self.leave_snapshot(&m);
+                return self.handle_append_response(&m);
+            }
+            (MessageType::MsgSnapshot, _) => self.handle_snapshot(m),
             (msg_type, role) => tracing::debug!(?msg_type, ?role, from = m.from, "nothing to do"),
         }
         Ok(())

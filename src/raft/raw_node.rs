@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use super::storage::LogStorage;
 use super::{Config, Raft, RaftError, SoftState};
-use crate::proto::eraftpb::{Entry, HardState, Message};
+use crate::ids::PeerId;
+use crate::proto::eraftpb::{Entry, HardState, Message, Snapshot};
 
 /// One round of work for the owner, to be done in this order:
 ///
 /// 1. send `messages` (or do it later: nothing depends on when),
-/// 2. write `hard_state` and `entries`, in one go; where `must_sync`, wait until the disk has them,
+/// 2. write `snapshot`, then `hard_state` and `entries`, in one go; where `must_sync`, wait until the disk has them,
 /// 3. send `persisted_messages`,
 /// 4. apply `committed_entries`,
 /// 5. hand the `Ready` back to [`RawNode::advance`].
@@ -19,7 +20,11 @@ pub struct Ready {
     pub soft_state: Option<SoftState>,
     /// Term, vote and commit index, if one of them has changed.
     pub hard_state: Option<HardState>,
-    /// To be written to the log behind the entry before the first one; what stands there gives way.
+    /// Takes the place of the whole log, and of the state machine: see [`RaftLog::pending_snapshot`](super::RaftLog). The owner
+    /// saves that it is to be loaded; loading itself may take its time, and its end is told to
+    /// [`Raft::on_applied`]. Never before stage 2c.
+    pub snapshot: Option<Snapshot>,
+    /// To be written to the log behind the entry before the first one, or behind the snapshot; what stands there gives way.
     pub entries: Vec<Entry>,
     /// To be applied, in order, each exactly once. They may be among `entries`: so write first.
     pub committed_entries: Vec<Entry>,
@@ -28,8 +33,8 @@ pub struct Ready {
     /// Votes and acknowledgements: saved before sent. Who sends one and forgets it in a crash breaks a
     /// promise, and two leaders or a lost entry may follow.
     pub persisted_messages: Vec<Message>,
-    /// The write must reach the disk before step 3. False if only the commit index has changed: it can be
-    /// learned again.
+    /// The write must reach the disk before step 3: for a new term or vote, for entries, for a snapshot. False if only the
+    /// commit index has changed: it can be learned again.
     pub must_sync: bool,
 }
 
@@ -75,13 +80,19 @@ impl<S: LogStorage> RawNode<S> {
         self.raft.step(m)
     }
 
+    /// Tells what became of a snapshot on its way to a peer: see [`Raft::report_snapshot`].
+    pub fn report_snapshot(&mut self, peer: PeerId, arrived: bool) {
+        self.raft.report_snapshot(peer, arrived);
+    }
+
     /// True if [`RawNode::ready`] may have something to do; false if it certainly has not, so that the owner
     /// can wait.
     pub fn has_ready(&self) -> bool {
-        // LAB 2ac BEGIN: messages, a changed state, entries to store, entries to apply
+        // LAB 2ac BEGIN: messages, a changed state, a snapshot or entries to store, entries to apply
         self.raft.has_messages()
             || self.raft.soft_state() != self.soft_state
             || self.raft.hard_state() != self.hard_state
+            || self.raft.log().pending_snapshot().is_some()
             || !self.raft.log().unstable_entries().is_empty()
             || !self.raft.log().next_committed_entries().is_empty()
         // LAB 2ac END
@@ -93,12 +104,14 @@ impl<S: LogStorage> RawNode<S> {
         let outbox = self.raft.take_messages();
         let (soft_state, hard_state) = (self.raft.soft_state(), self.raft.hard_state());
         let entries = self.raft.log().unstable_entries().to_vec();
+        let snapshot = self.raft.log().pending_snapshot().cloned();
         let promised = (hard_state.term, hard_state.vote) != (self.hard_state.term, self.hard_state.vote);
         Ready {
             soft_state: (soft_state != self.soft_state).then_some(soft_state),
-            must_sync: promised || !entries.is_empty(),
+            must_sync: promised || !entries.is_empty() || snapshot.is_some(),
             hard_state: (hard_state != self.hard_state).then_some(hard_state),
             committed_entries: self.raft.log().next_committed_entries().to_vec(),
+            snapshot,
             entries,
             messages: outbox.now,
             persisted_messages: outbox.after_persist,
@@ -108,15 +121,19 @@ impl<S: LogStorage> RawNode<S> {
 
     /// The owner has done what `ready` asked for.
     ///
-    /// After: its states are known as stored, its entries as persisted (a leader counts itself as their
-    /// holder), its committed entries as applied: those of this `ready`, not what has come since.
+    /// After: its states are known as stored, its snapshot as saved, its entries as persisted (a leader counts itself as their
+    /// holder), its committed entries as applied: those of this `ready`, not what has come since. What the storage has
+    /// dropped of its log, Raft has dropped too ([`Raft::compact_log`]).
     pub fn advance(&mut self, ready: Ready) {
-        // LAB 2ac BEGIN: remember the states; on_persisted; on_applied
+        // LAB 2ac BEGIN: remember the states; on_snapshot_saved, on_persisted, on_applied; compact_log
         if let Some(soft_state) = ready.soft_state {
             self.soft_state = soft_state;
         }
         if let Some(hard_state) = ready.hard_state {
             self.hard_state = hard_state;
+        }
+        if let Some(last) = ready.snapshot.and_then(|snapshot| snapshot.metadata) {
+            self.raft.on_snapshot_saved(last.index);
         }
         if let Some(last) = ready.entries.last() {
             self.raft.on_persisted(last.index, last.term);
@@ -124,6 +141,7 @@ impl<S: LogStorage> RawNode<S> {
         if let Some(last) = ready.committed_entries.last() {
             self.raft.on_applied(last.index);
         }
+        self.raft.compact_log();
         // LAB 2ac END
     }
 

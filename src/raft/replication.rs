@@ -40,17 +40,22 @@ impl<S: LogStorage> Raft<S> {
     }
 
     /// Puts into the outbox, for each follower, the appends it is ready for: as many as its window allows,
-    /// each within the size limit.
+    /// each within the size limit. A follower whose next entry is compacted cannot be sent appends: that is
+    /// [`Raft::send_snapshot`]'s business, which does nothing before stage 2c.
     ///
     /// Appends are made here, when the outbox is taken, and not with each proposal: whatever has come in
     /// since then travels together.
     pub(super) fn send_appends(&mut self) {
-        // LAB 2ab BEGIN idle: if due and leader: all that next_append gives, for each follower
+        // LAB 2ab BEGIN idle: if due and leader: to each follower a snapshot, or all appends that it is ready for
         if !std::mem::take(&mut self.append_due) || self.role != Role::Leader {
             return;
         }
         for to in self.others() {
             let progress = self.progress.get_mut(&to).expect("others() are keys of progress");
+            if !progress.is_paused() && self.log.term(progress.next - 1).is_none() {
+                self.send_snapshot(to);
+                continue;
+            }
             let mut appends = Vec::new();
             while let Some(m) = next_append(&self.log, to, progress, self.config.max_bytes_per_msg) {
                 appends.push(m);
@@ -117,11 +122,7 @@ fn next_append<S: LogStorage>(
         return None;
     }
     let previous = progress.next - 1;
-    let Some(log_term) = log.term(previous) else {
-        // The entry is compacted. Stage 2c sends a snapshot here.
-        tracing::debug!(to, previous, "the follower needs a snapshot");
-        return None;
-    };
+    let log_term = log.term(previous)?;
     let missing = within_bytes(log.entries(progress.next, log.last_index() + 1), max_bytes);
     let last = previous + missing.len() as u64;
     let is_probe = progress.state == ProgressState::Probe;

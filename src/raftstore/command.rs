@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::engine::{Cf, KeyRange};
 use crate::error::{Rejection, check_key};
+use crate::ids::Index;
 use crate::proto::metapb::{Region, RegionEpoch};
-use crate::proto::raft_cmdpb::{CmdType, RaftCmdRequest, Request};
+use crate::proto::raft_cmdpb::{AdminCmdType, AdminRequest, CmdType, RaftCmdRequest, Request};
 
 /// One operation on the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +59,25 @@ pub enum Operation {
     },
 }
 
-/// What a client wants done: all operations, in their order, or none.
+/// One change of the region itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// The log up to here is not needed any more.
+    CompactLog {
+        /// The last entry that may go.
+        index: Index,
+    },
+}
+
+/// What a client wants done: all operations, in their order, or none. Or one change of the region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     /// For which edition of the region.
     pub epoch: RegionEpoch,
     /// The operations.
     pub operations: Vec<Operation>,
+    /// Instead of operations.
+    pub admin: Option<Admin>,
 }
 
 impl Command {
@@ -73,15 +86,16 @@ impl Command {
     /// # Errors
     /// It makes no sense, on any store.
     pub fn parse(request: &RaftCmdRequest) -> Result<Command, Rejection> {
-        if request.admin_request.is_some() {
-            return Err(Rejection::BadCommand("there are no admin commands yet"));
+        let admin = request.admin_request.as_ref().map(parse_admin).transpose()?;
+        if admin.is_some() && !request.requests.is_empty() {
+            return Err(Rejection::BadCommand("a command changes data or the region, not both"));
         }
         let epoch = request.header.as_ref().and_then(|header| header.region_epoch).unwrap_or_default();
         let operations = request.requests.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         if operations.len() > 1 && operations.contains(&Operation::Snap) {
             return Err(Rejection::BadCommand("a Snap must be the only request of its command"));
         }
-        Ok(Command { epoch, operations })
+        Ok(Command { epoch, operations, admin })
     }
 
     /// A key that the region does not hold, if there is one. Of a range to delete, both ends have to be in the region; its
@@ -131,6 +145,15 @@ fn parse(request: &Request) -> Result<Operation, Rejection> {
             })
         }
         CmdType::Invalid => Err(Rejection::BadCommand("a request has no known type")),
+    }
+}
+
+fn parse_admin(request: &AdminRequest) -> Result<Admin, Rejection> {
+    match (request.cmd_type(), request.compact_log) {
+        (AdminCmdType::CompactLog, Some(compact)) => Ok(Admin::CompactLog { index: compact.compact_index }),
+        _ => {
+            Err(Rejection::BadCommand("the admin command has no known type, or not the content of its type"))
+        }
     }
 }
 

@@ -23,6 +23,13 @@ pub struct Config {
     /// How many commands of one peer may wait for their answer. A leader that is cut off takes commands until it
     /// learns of its successor; this bounds what it collects.
     pub max_pending_proposals: usize,
+    /// Every so many ticks a store looks at the length of its logs.
+    pub log_gc_ticks: u32,
+    /// A log with more applied entries than this is compacted. What is left serves followers that are a little behind; one
+    /// that is further behind gets a snapshot.
+    pub log_gc_limit: usize,
+    /// A log with more bytes of applied entries than this is compacted: it is kept in memory.
+    pub log_gc_bytes: usize,
 }
 
 impl Default for Config {
@@ -35,6 +42,9 @@ impl Default for Config {
             seed: 0,
             entry_max_size: 8 << 20,
             max_pending_proposals: 4096,
+            log_gc_ticks: 10,
+            log_gc_limit: 10_000,
+            log_gc_bytes: 64 << 20,
         }
     }
 }
@@ -49,6 +59,9 @@ impl Config {
         }
         if self.max_pending_proposals == 0 {
             return complain("max_pending_proposals must be at least 1");
+        }
+        if self.log_gc_ticks == 0 {
+            return complain("log_gc_ticks must be at least 1");
         }
         Ok(())
     }
@@ -77,6 +90,7 @@ mod tests {
         assert!(Config::default().validate().is_ok());
         assert!(text(Config { entry_max_size: 0, ..Config::default() }).contains("entry_max_size"));
         assert!(text(Config { max_pending_proposals: 0, ..Config::default() }).contains("max_pending"));
+        assert!(text(Config { log_gc_ticks: 0, ..Config::default() }).contains("log_gc_ticks"));
         assert!(text(Config { election_ticks: 1, ..Config::default() }).contains("election_tick"));
     }
 }

@@ -31,6 +31,10 @@ pub enum StoreError {
         error: RaftError,
     },
 
+    /// A worker could not do what the store's promises rest on.
+    #[error("a worker has failed: {0}")]
+    Worker(String),
+
     /// What is on the disk cannot have been written by this program.
     #[error("the data of this store is damaged: {0}")]
     Corrupt(String),

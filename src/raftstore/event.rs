@@ -4,7 +4,7 @@
 //! server does it with sockets and threads, the simulator with a list of events in virtual time; the store cannot
 //! tell which.
 
-use super::RegionSnapshot;
+use super::{RegionSnapshot, Task, TaskDone};
 use crate::error::Error;
 use crate::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse};
 use crate::proto::raft_serverpb::RaftMessage;
@@ -17,8 +17,14 @@ pub type CommandId = u64;
 pub enum Event {
     /// Time has passed: one tick for every peer.
     Tick,
-    /// Another store has sent something. It may be lost, late, doubled, or for a peer that is not here.
+    /// Another store has sent something. It may be lost, late, doubled, or for a peer that is not here. Snapshots do not come
+    /// this way: one that does is dropped.
     RaftMessage(RaftMessage),
+    /// Another store has sent a snapshot: this is its message, and the files that belong to it are complete and safe on this
+    /// store's disk.
+    Snapshot(RaftMessage),
+    /// A worker has finished what [`Effect::Schedule`] asked for.
+    TaskDone(TaskDone),
     /// Somebody wants something done. It gets exactly one [`Effect::Reply`] with the same id, unless the machine
     /// stops. The asker may be gone by then: that changes nothing here.
     Command {
@@ -38,6 +44,8 @@ pub enum Event {
 pub enum Effect {
     /// Take this to the store in `to_peer`. It may get lost.
     Send(RaftMessage),
+    /// Have a worker do this. Its result comes back as [`Event::TaskDone`], where it has one.
+    Schedule(Task),
     /// Answer a command.
     Reply {
         /// The id that came with it.

@@ -3,9 +3,12 @@
 //! Raft speaks of peers; the envelope adds what a store needs: which region, which store, and the sender's edition of the
 //! region.
 
-use super::{Effect, Peer, Store, StoreError};
-use crate::proto::eraftpb::Message;
-use crate::proto::raft_serverpb::RaftMessage;
+use prost::Message as _;
+
+use super::{Effect, Peer, SnapKey, Store, StoreError, Task};
+use crate::ids::{PeerId, RegionId};
+use crate::proto::eraftpb::{Message, MessageType};
+use crate::proto::raft_serverpb::{RaftMessage, RaftSnapshotData};
 
 impl Store {
     /// Takes a message to the peer it is for. What is for nobody here is dropped: the network may deliver late, and to
@@ -20,14 +23,47 @@ impl Store {
             tracing::debug!(region_id, to = to.store_id, "a message for another store");
             return Ok(());
         }
-        match self.peers.get_mut(&region_id) {
-            Some(peer) if peer.id() == to.id => peer.step(message),
+        if message.msg_type() == MessageType::MsgSnapshot {
+            tracing::warn!(region_id, from = message.from, "a snapshot without its files");
+            return Ok(());
+        }
+        self.step(region_id, to.id, message)
+    }
+
+    /// Takes a snapshot, whose files are here, to the peer that it is for. If that has no use for it, the files are removed.
+    pub(super) fn on_snapshot(&mut self, envelope: RaftMessage) -> Result<(), StoreError> {
+        let RaftMessage { region_id, to_peer, message, .. } = envelope;
+        let (Some(to), Some(message)) = (to_peer, message) else { return Ok(()) };
+        let Some(key) = message.snapshot.as_ref().and_then(|snapshot| SnapKey::of(region_id, snapshot))
+        else {
+            return Ok(());
+        };
+        let in_use_before = self.peers.get(&region_id).map(Peer::snapshots_in_use).unwrap_or_default();
+        if to.store_id == self.id() && is_of_region(&message, region_id) {
+            self.step(region_id, to.id, message)?;
+        }
+        for key in in_use_before.into_iter().chain([key]) {
+            self.discard_unless_used(key);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, region: RegionId, to: PeerId, message: Message) -> Result<(), StoreError> {
+        match self.peers.get_mut(&region) {
+            Some(peer) if peer.id() == to => peer.step(message),
             _ => {
-                tracing::debug!(region_id, to = to.id, "a message for a peer that is not here");
+                tracing::debug!(region, to, "a message for a peer that is not here");
                 Ok(())
             }
         }
     }
+}
+
+/// Does the snapshot say that it is of this region?
+fn is_of_region(message: &Message, region: RegionId) -> bool {
+    let data = message.snapshot.clone().unwrap_or_default().data;
+    let described = RaftSnapshotData::decode(data).ok().and_then(|data| data.region);
+    described.is_some_and(|described| described.id == region)
 }
 
 impl Peer {
@@ -43,18 +79,21 @@ impl Peer {
         }
     }
 
-    /// Sends messages of Raft, each in its envelope. One to a peer that the region does not have goes nowhere.
+    /// Sends messages of Raft, each in its envelope. One to a peer that the region does not have goes nowhere. A snapshot goes another
+    /// way than all others: it would hold them up.
     pub(super) fn send(&self, messages: Vec<Message>, out: &mut dyn FnMut(Effect)) {
         for message in messages {
             let Some(to) = self.region().peers.iter().find(|p| p.id == message.to) else { continue };
-            out(Effect::Send(RaftMessage {
+            let is_snapshot = message.msg_type() == MessageType::MsgSnapshot;
+            let envelope = RaftMessage {
                 region_id: self.region_id(),
                 from_peer: Some(self.meta),
                 to_peer: Some(*to),
                 region_epoch: self.region().region_epoch,
                 message: Some(message),
                 ..Default::default()
-            }));
+            };
+            out(if is_snapshot { Effect::Schedule(Task::Send(envelope)) } else { Effect::Send(envelope) });
         }
     }
 }

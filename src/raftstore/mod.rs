@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!      Event                                                              Effect
-//!   Tick, RaftMessage, Command                                        Send, Reply
+//!   Tick, RaftMessage, Command, Snapshot, TaskDone          Send, Reply, Schedule
 //!        |                                                                 ^
 //!        v                                                                 |
 //!   +----------------------------------- Store ----------------------------------+
@@ -35,6 +35,9 @@
 //! | `propose.rs`, `proposals.rs` | from a command to a log entry, and who waits for it (2b) |
 //! | `ready.rs` | the order of writing, sending, applying (2b) |
 //! | `apply/` | from a committed entry to data and an answer (2b) |
+//! | `log_gc.rs` | when the log is compacted (2c) |
+//! | `snapshot.rs` | snapshots of a region, given and taken (2c) |
+//! | `task.rs` | what is done elsewhere, and what comes of it |
 //! | `region_error.rs`, `region_snapshot.rs` | what is answered: errors, and the data at one moment |
 
 mod apply;
@@ -43,6 +46,7 @@ mod command;
 mod config;
 mod error;
 mod event;
+mod log_gc;
 mod message;
 mod meta;
 mod peer;
@@ -53,7 +57,9 @@ mod ready;
 mod region;
 pub mod region_error;
 mod region_snapshot;
+mod snapshot;
 mod store;
+mod task;
 
 pub use bootstrap::{INIT_INDEX, INIT_TERM, bootstrap_region, bootstrap_store};
 pub use config::Config;
@@ -64,4 +70,6 @@ pub use peer::Peer;
 pub use peer_storage::PeerStorage;
 pub use proposals::{Proposals, Settled};
 pub use region_snapshot::RegionSnapshot;
+pub use snapshot::Generation;
 pub use store::{Engines, Store};
+pub use task::{Generate, Origin, SnapKey, Task, TaskDone};

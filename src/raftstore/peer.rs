@@ -1,7 +1,7 @@
 //! One replica of one region.
 
 use super::proposals::Proposals;
-use super::{Config, Engines, PeerStorage, StoreError};
+use super::{Config, Engines, PeerStorage, SnapKey, StoreError};
 use crate::ids::{PeerId, RegionId, StoreId, Term};
 use crate::proto::metapb::{self, Region};
 use crate::proto::raft_serverpb::RaftApplyState;
@@ -10,7 +10,8 @@ use crate::raft::{RawNode, Role};
 /// One replica of one region: its Raft node, and the commands that wait for it.
 ///
 /// - Its region, which is as of the last applied entry, has it among its peers.
-/// - Entries up to `apply_state().applied_index` are in the data, each once.
+/// - Entries up to `apply_state().applied_index` are in the data, each once; except while a snapshot is being loaded, when the data is of
+///   no moment.
 /// - Each waiting proposal is answered once.
 pub struct Peer {
     pub(super) meta: metapb::Peer,
@@ -35,6 +36,18 @@ impl Peer {
         let node = RawNode::new(&config.raft(meta.id, applied), storage)
             .map_err(|error| StoreError::Raft { region: region.id, error })?;
         Ok(Peer { meta, node, proposals: Proposals::default() })
+    }
+
+    /// True if a round of work has something to do for it.
+    pub(super) fn has_work(&self) -> bool {
+        self.node.has_ready() || self.node.storage().has_tasks()
+    }
+
+    /// The received snapshots that it goes by, or will: their files have to stay.
+    pub(super) fn snapshots_in_use(&self) -> Vec<SnapKey> {
+        let pending = self.node.raft().log().pending_snapshot();
+        let pending = pending.and_then(|snapshot| SnapKey::of(self.region_id(), snapshot));
+        self.node.storage().loading().into_iter().chain(pending).collect()
     }
 
     /// One tick of the clock.

@@ -6,17 +6,22 @@
 //! | [`RaftApplyState`] | kv | by the state machine, in one batch with the data |
 //!
 //! The two disks do not know each other. After a crash the kv engine may be behind: then committed entries are applied again,
-//! onto data that is as old as the apply state. It is never ahead, since entries are on the disk before they are applied.
+//! onto data that is as old as the apply state. It is never ahead, since entries are on the disk before they are applied. A
+//! snapshot changes both (stage 2c, `snapshot.rs`).
+
+use std::cell::RefCell;
 
 use prost::Message;
 
 use super::bootstrap::{decode, read};
-use super::{Engines, StoreError};
+use super::{Engines, Generation, SnapKey, StoreError};
 use crate::engine::{Cf, WriteBatch, keys};
 use crate::ids::{Index, RegionId, Term};
 use crate::proto::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use crate::proto::metapb::Region;
-use crate::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftTruncatedState};
+use crate::proto::raft_serverpb::{
+    PeerState, RaftApplyState, RaftLocalState, RaftTruncatedState, RegionLocalState,
+};
 use crate::raft::{LogStorage, Ready, StorageError};
 
 /// The disk of one peer.
@@ -26,10 +31,20 @@ use crate::raft::{LogStorage, Ready, StorageError};
 /// - The log is `truncated_state.index + 1 ..= raft_state.last_index`. What lies on the disk behind `last_index` is no
 ///   part of it.
 pub struct PeerStorage {
-    engines: Engines,
-    region: Region,
-    raft_state: RaftLocalState,
-    apply_state: RaftApplyState,
+    pub(super) engines: Engines,
+    pub(super) region: Region,
+    pub(super) raft_state: RaftLocalState,
+    pub(super) apply_state: RaftApplyState,
+    /// A snapshot to give away. Raft only reads its storage, and asks for one all the same.
+    pub(super) generation: RefCell<Generation>,
+    /// Snapshots of which there are files here, made by the region worker.
+    pub(super) made: Vec<SnapKey>,
+    /// How often in a row the snapshot was found unused.
+    pub(super) idle_looks: u32,
+    /// The snapshot whose data has to be loaded before anything is applied or given away.
+    pub(super) loading: Option<SnapKey>,
+    /// Its task has not left yet.
+    pub(super) load_due: bool,
 }
 
 impl PeerStorage {
@@ -44,7 +59,24 @@ impl PeerStorage {
             .ok_or_else(|| missing("raft state"))?;
         let apply_state = read(&*engines.kv.snapshot(), Cf::Raft, &keys::apply_state(id), "apply state")?
             .ok_or_else(|| missing("apply state"))?;
-        Ok(PeerStorage { engines, region: region.clone(), raft_state, apply_state })
+        let local_state: RegionLocalState =
+            read(&*engines.kv.snapshot(), Cf::Raft, &keys::region_state(id), "region state")?
+                .ok_or_else(|| missing("region state"))?;
+        let mut storage = PeerStorage {
+            engines,
+            region: region.clone(),
+            raft_state,
+            apply_state,
+            generation: RefCell::default(),
+            made: Vec::new(),
+            idle_looks: 0,
+            loading: None,
+            load_due: false,
+        };
+        if local_state.state() == PeerState::Applying {
+            storage.repair()?;
+        }
+        Ok(storage)
     }
 
     /// Adds to the batch what a `Ready` wants stored: entries, the new end of the log, the hard state. The caller writes the
@@ -71,6 +103,22 @@ impl PeerStorage {
         self.apply_state.applied_index = index;
         batch.put(Cf::Raft, keys::apply_state(self.region.id), self.apply_state.encode_to_vec());
         // LAB 2b END
+    }
+
+    /// The log begins behind `index`, whose term is `term`. The caller writes the state in one batch with the data. (Stage 2c.)
+    pub(super) fn set_truncated(&mut self, index: Index, term: Term, batch: &mut WriteBatch) {
+        self.apply_state.truncated_state = Some(RaftTruncatedState { index, term });
+        batch.put(Cf::Raft, keys::apply_state(self.region.id), self.apply_state.encode_to_vec());
+    }
+
+    /// The snapshot that is being loaded, if one is: until then, the data is of no moment, and nothing is applied.
+    pub fn loading(&self) -> Option<SnapKey> {
+        self.loading
+    }
+
+    /// Where it is with making a snapshot for followers.
+    pub fn generation(&self) -> Generation {
+        self.generation.borrow().clone()
     }
 
     /// The region, as of the last applied entry.
@@ -178,9 +226,9 @@ impl LogStorage for PeerStorage {
         // LAB 2b END
     }
 
-    /// Not before stage 2c: until then no log is ever compacted.
+    /// See [`PeerStorage::give_snapshot`] (stage 2c; before that no log is ever compacted).
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        Err(StorageError::SnapshotTemporarilyUnavailable)
+        self.give_snapshot()
     }
 }
 

@@ -7,9 +7,9 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::command::Command;
+use super::command::{Admin, Command};
 use super::{CommandId, Config, Effect, Peer, Store, region_error};
-use crate::error::Error;
+use crate::error::{Error, Rejection};
 use crate::ids::StoreId;
 use crate::proto::raft_cmdpb::{RaftCmdRequest, RaftRequestHeader};
 
@@ -28,7 +28,9 @@ impl Store {
             return Err(region_error::region_not_found(header.region_id));
         };
         peer.check_header(&header)?;
-        peer.check_command(&Command::parse(request)?)?;
+        let command = Command::parse(request)?;
+        peer.check_command(&command)?;
+        peer.check_admin(&command)?;
         peer.propose(&self.config, id, request)
     }
 }
@@ -85,6 +87,16 @@ impl Peer {
             None => Ok(()),
         }
         // LAB 2b END
+    }
+
+    /// Does a change of the region make sense here and now? When it is applied, each looks again.
+    fn check_admin(&self, command: &Command) -> Result<(), Error> {
+        match command.admin {
+            Some(Admin::CompactLog { index }) if index > self.apply_state().applied_index => {
+                Err(Rejection::BadCommand("only applied entries can be compacted").into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Puts the command into the log, encoded as it came, and notes who waits for it.

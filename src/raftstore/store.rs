@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Config, Effect, Event, Peer, StoreError, StoreMeta, StoreName, bootstrap};
+use super::{Config, Effect, Event, Peer, StoreError, StoreMeta, StoreName, Task, bootstrap};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ids::{RegionId, StoreId};
@@ -31,6 +31,10 @@ pub struct Store {
     pub(super) peers: BTreeMap<RegionId, Peer>,
     /// What needs no disk to be said: refusals.
     pub(super) outbox: VecDeque<Effect>,
+    /// What is to be done elsewhere, beside what the peers' storages want.
+    pub(super) tasks: Vec<Task>,
+    /// Until the next look at the logs.
+    pub(super) ticks_to_gc: u32,
     /// Why the store does nothing more.
     failure: Option<StoreError>,
 }
@@ -52,8 +56,8 @@ impl Store {
             peers.insert(id, Peer::open(&config, name.store, &engines, region)?);
         }
         drop(snapshot);
-        let outbox = VecDeque::new();
-        Ok(Store { config, name, engines, meta, peers, outbox, failure: None })
+        let (outbox, tasks, ticks_to_gc) = (VecDeque::new(), Vec::new(), config.log_gc_ticks);
+        Ok(Store { config, name, engines, meta, peers, outbox, tasks, ticks_to_gc, failure: None })
     }
 
     /// Takes in one event. What comes of it, [`Store::drain`] tells.
@@ -69,9 +73,12 @@ impl Store {
         let outcome = match event {
             Event::Tick => {
                 self.peers.values_mut().for_each(Peer::tick);
+                self.tick_log_gc();
                 Ok(())
             }
             Event::RaftMessage(message) => self.on_raft_message(message),
+            Event::Snapshot(message) => self.on_snapshot(message),
+            Event::TaskDone(done) => self.on_task_done(done),
             Event::Command { id, request } => {
                 self.on_command(id, &request);
                 Ok(())
@@ -85,7 +92,7 @@ impl Store {
     /// True if [`Store::drain`] may have something to do.
     pub fn has_work(&self) -> bool {
         !self.outbox.is_empty()
-            || self.failure.is_none() && self.peers.values().any(|peer| peer.node.has_ready())
+            || self.failure.is_none() && (!self.tasks.is_empty() || self.peers.values().any(Peer::has_work))
     }
 
     /// One round of work. Effects come out in the order in which they may be carried out, each at the moment from which
@@ -98,7 +105,7 @@ impl Store {
     pub fn drain(&mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {
         self.empty_outbox(out);
         if self.failure.is_none()
-            && let Err(error) = self.handle_ready(out)
+            && let Err(error) = self.handle_ready(out).and_then(|()| self.schedule(out))
         {
             self.fail(error);
             self.empty_outbox(out);

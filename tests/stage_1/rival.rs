@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use raftkv::engine::{Engine, EngineError, Snapshot, WriteBatch};
+use raftkv::engine::{Cf, Engine, EngineError, Pairs, Snapshot, WriteBatch};
 
 /// What the rival does.
 type Call = Box<dyn FnOnce() + Send>;
@@ -51,6 +51,14 @@ impl Rivalled {
 impl Engine for Rivalled {
     fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), EngineError> {
         self.engine.write(batch, sync)
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.engine.sync()
+    }
+
+    fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError> {
+        self.engine.ingest(cf, pairs)
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot> {

@@ -17,7 +17,7 @@ impl Peer {
     /// Before: the command has been checked.
     /// After: the round has its writes, the answer one response for each operation, of the operation's type. A `Get` of a key
     /// that does not exist has a response without `get`.
-    pub(super) fn execute(
+    pub(super) fn execute_operations(
         &self,
         command: &Command,
         round: &mut ApplyRound,

@@ -9,15 +9,19 @@
 //! - **Looked at again.** Between proposal and here the region may have changed. The check is part of the state machine: all
 //!   peers come to the same verdict at the same place in the log.
 
+mod compact_log;
 mod data;
 mod round;
 
 use prost::Message;
 
-use super::command::Command;
+use super::command::{Admin, Command};
 use super::{Answer, CommandResult, Peer, StoreError, region_error};
+use crate::ids::Index;
 use crate::proto::eraftpb::Entry;
-use crate::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, RaftResponseHeader};
+use crate::proto::raft_cmdpb::{
+    AdminCmdType, AdminResponse, CompactLogResponse, RaftCmdRequest, RaftCmdResponse, RaftResponseHeader,
+};
 
 pub use round::ApplyRound;
 
@@ -44,10 +48,32 @@ impl Peer {
         // LAB 2b END
     }
 
+    /// Carries out a command that has been checked, and that stands in the log at `at`. After: the answer has its responses.
+    fn execute(
+        &mut self,
+        command: &Command,
+        at: Index,
+        round: &mut ApplyRound,
+        answer: &mut Answer,
+    ) -> Result<(), StoreError> {
+        match command.admin {
+            None => self.execute_operations(command, round, answer),
+            Some(Admin::CompactLog { index }) => {
+                self.execute_compact_log(index, at, round);
+                answer.response.admin_response = Some(AdminResponse {
+                    cmd_type: AdminCmdType::CompactLog.into(),
+                    compact_log: Some(CompactLogResponse {}),
+                    ..Default::default()
+                });
+                Ok(())
+            }
+        }
+    }
+
     // SOLUTION 2b BEGIN
     /// One entry. A command that cannot be served here and now has an error for a result, the same on every peer, and
     /// changes nothing.
-    fn carry_out(&self, entry: &Entry, round: &mut ApplyRound) -> Result<CommandResult, StoreError> {
+    fn carry_out(&mut self, entry: &Entry, round: &mut ApplyRound) -> Result<CommandResult, StoreError> {
         let mut answer = Answer { response: RaftCmdResponse::default(), snapshot: None };
         if entry.data.is_empty() {
             return Ok(Ok(answer));
@@ -64,7 +90,7 @@ impl Peer {
         }
         let uuid = request.header.unwrap_or_default().uuid;
         answer.response.header = Some(RaftResponseHeader { uuid, current_term: self.term(), error: None });
-        self.execute(&command, round, &mut answer)?;
+        self.execute(&command, entry.index, round, &mut answer)?;
         Ok(Ok(answer))
     }
 

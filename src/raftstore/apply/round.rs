@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::engine::{Cf, Engine, Snapshot, WriteBatch, WriteOp};
 use crate::error::Error;
-use crate::raftstore::{CommandId, CommandResult, Effect, StoreError};
+use crate::raftstore::{CommandId, CommandResult, Effect, StoreError, Task};
 
 /// The kv engine's part of one round of work, for all peers.
 ///
@@ -16,12 +16,13 @@ pub struct ApplyRound {
     kv: Arc<dyn Engine>,
     batch: WriteBatch,
     replies: Vec<(CommandId, CommandResult)>,
+    tasks: Vec<Task>,
 }
 
 impl ApplyRound {
     /// Nothing applied yet.
     pub fn new(kv: Arc<dyn Engine>) -> ApplyRound {
-        ApplyRound { kv, batch: WriteBatch::new(), replies: Vec::new() }
+        ApplyRound { kv, batch: WriteBatch::new(), replies: Vec::new(), tasks: Vec::new() }
     }
 
     /// What will be written next.
@@ -65,6 +66,11 @@ impl ApplyRound {
         self.replies.push((id, result));
     }
 
+    /// Schedules a task, once the round is written. If that fails, the store stops, and the task is not needed.
+    pub fn schedule(&mut self, task: Task) {
+        self.tasks.push(task);
+    }
+
     /// Writes the rest, then answers. `applied` is how applying went: where that or the write has failed, nobody knows
     /// whether a command is carried out, and those who would have had its result are told so. They wait nowhere else any
     /// more.
@@ -80,6 +86,9 @@ impl ApplyRound {
                 Ok(()) => result,
             };
             out(Effect::Reply { id, result });
+        }
+        if outcome.is_ok() {
+            self.tasks.into_iter().map(Effect::Schedule).for_each(out);
         }
         outcome
     }

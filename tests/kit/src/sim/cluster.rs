@@ -13,12 +13,13 @@ use super::Micros;
 use super::calls::{Attempt, Call, CallId};
 use super::events::{Agenda, Happening};
 use super::faults::Fault;
-use super::invariants::{Disks, Watch};
+use super::invariants::{Disks, Watch, work::Snapshots};
 use super::machine::Machine;
 use super::nemesis::{Nemesis, Stroke};
 use super::network::{Fate, Link, Network};
 use super::raw::{Request, Response};
 use super::setup::Setup;
+use super::streams::Streams;
 use super::trace::{Trace, What};
 use super::workload::Workload;
 use crate::Rng;
@@ -40,6 +41,21 @@ fn uuid(id: CommandId) -> Bytes {
 pub(super) struct Direct {
     pub store: StoreId,
     pub result: Option<CommandResult>,
+}
+
+/// How much was done about snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// So many were to be made.
+    pub generated: u64,
+    /// So many streams began.
+    pub streams: u64,
+    /// So many broke.
+    pub broken: u64,
+    /// So many snapshots arrived whole.
+    pub received: u64,
+    /// The most bytes of data in one chunk.
+    pub largest_chunk: u64,
 }
 
 /// A cluster of stores in virtual time, with its clients. See the [module](super) for the words.
@@ -66,6 +82,14 @@ pub struct Sim {
     /// What goes wrong next.
     pub(super) deck: Vec<Stroke>,
     pub(super) watch: Watch,
+    /// What every snapshot was made of.
+    pub(super) snapshots: Snapshots,
+    /// Snapshots on their way.
+    pub(super) streams: Streams,
+    pub(super) chunk_size: usize,
+    /// In bytes a microsecond.
+    pub(super) bandwidth: u64,
+    pub(super) counts: Counts,
     pub(super) trace: Trace,
     pub(super) recorder: Recorder,
     /// Commands that came straight from the test.
@@ -94,6 +118,11 @@ impl Sim {
             trouble: None,
             deck: Vec::new(),
             watch: Watch::new(),
+            snapshots: Snapshots::default(),
+            streams: Streams::new(),
+            chunk_size: setup.chunk_size,
+            bandwidth: setup.bandwidth,
+            counts: Counts::default(),
             trace: Trace::new(),
             recorder: Recorder::default(),
             direct: BTreeMap::new(),
@@ -133,7 +162,11 @@ impl Sim {
             return;
         }
         match what {
-            Happening::Tick(..) | Happening::Message(_) | Happening::Request { .. } => {
+            Happening::Tick(..)
+            | Happening::Message(_)
+            | Happening::Request { .. }
+            | Happening::TaskDone(..)
+            | Happening::Snapshot(..) => {
                 if let Some(id) = self.take_in(what) {
                     self.serve(id);
                 }
@@ -143,6 +176,13 @@ impl Sim {
             Happening::Impatience(id) => self.on_impatience(id),
             Happening::Ask(call) => self.ask(call),
             Happening::Resume(client) => self.on_resume(client),
+            Happening::Work(id, boot, worker) => self.on_work(id, boot, worker),
+            Happening::Send(id, message) => self.on_send_snapshot(id, *message),
+            Happening::Resend(id) => self.on_resend(id),
+            Happening::Chunk(id, chunk) => self.on_chunk(id, chunk.map(|chunk| *chunk)),
+            Happening::StreamEnd(id) => self.on_stream_end(id),
+            Happening::StreamDone(id) => self.on_stream_done(id),
+            Happening::StreamBroken(id) => self.break_stream(id, "the connection is lost"),
             Happening::Restart(id) => self.start(id),
             Happening::Trouble => self.stir(),
         }
@@ -167,6 +207,8 @@ impl Sim {
             Happening::Tick(id, boot) => self.on_tick(id, boot),
             Happening::Message(message) => self.on_message(*message),
             Happening::Request { store, id } => self.on_request(store, id),
+            Happening::TaskDone(id, boot, done) => self.on_task_done(id, boot, *done),
+            Happening::Snapshot(id, boot, message) => self.on_snapshot(id, boot, *message),
             other => unreachable!("this is for no store: {other:?}"),
         }
     }
@@ -215,7 +257,7 @@ impl Sim {
         }
     }
 
-    fn hand(&mut self, id: StoreId, event: Event) -> Option<StoreId> {
+    pub(super) fn hand(&mut self, id: StoreId, event: Event) -> Option<StoreId> {
         self.stores.get_mut(&id)?.handle(event);
         Some(id)
     }
@@ -264,7 +306,7 @@ impl Sim {
                     Effect::Reply { id: command, result: Ok(_) } => attempts
                         .get(command)
                         .and_then(|attempt| watch.on_reply(disks, (id, attempt.region), &uuid(*command))),
-                    Effect::Reply { .. } => None,
+                    Effect::Reply { .. } | Effect::Schedule(_) => None,
                 };
                 broken = broken.take().or(found);
                 effects.push((disk.writes() > before, effect));
@@ -305,6 +347,7 @@ impl Sim {
         match effect {
             Effect::Send(message) => self.send(from, message, delay),
             Effect::Reply { id, result } => self.on_reply(from, id, result, delay),
+            Effect::Schedule(task) => self.on_schedule(from, task, delay),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raftkv::engine::{Engine, Fault, MemDisk, Snapshot};
+use raftkv::engine::{Engine, Fault, Folder, MemDisk, Snapshot};
 use raftkv::raftstore::Engines;
 
 #[cfg(feature = "rocksdb")]
@@ -17,7 +17,7 @@ pub enum Crash {
     Kill,
 }
 
-/// Two engines, whose writes are counted together and can be made to fail.
+/// Two engines and a folder, whose writes are counted together and can be made to fail.
 pub enum Disk {
     /// The engine in memory.
     Mem(MemDisk),
@@ -49,12 +49,30 @@ impl Disk {
         Engines { kv: open("kv"), raft: open("raft") }
     }
 
+    /// Its folder of plain files.
+    pub fn folder(&self) -> Arc<dyn Folder> {
+        match self {
+            Disk::Mem(disk) => Arc::new(disk.folder()),
+            #[cfg(feature = "rocksdb")]
+            Disk::Rocks(disk) => disk.plain_files(),
+        }
+    }
+
     /// How many writes it has been asked for.
     pub fn writes(&self) -> u64 {
         match self {
             Disk::Mem(disk) => disk.writes(),
             #[cfg(feature = "rocksdb")]
             Disk::Rocks(disk) => disk.writes(),
+        }
+    }
+
+    /// How many planned faults have struck.
+    pub fn struck(&self) -> u64 {
+        match self {
+            Disk::Mem(disk) => disk.struck(),
+            #[cfg(feature = "rocksdb")]
+            Disk::Rocks(disk) => disk.struck(),
         }
     }
 

@@ -4,12 +4,13 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use raftkv::ids::StoreId;
-use raftkv::proto::raft_serverpb::RaftMessage;
-use raftkv::raftstore::CommandId;
+use raftkv::proto::raft_serverpb::{RaftMessage, SnapshotChunk};
+use raftkv::raftstore::{CommandId, TaskDone};
 
 use super::Micros;
 use super::calls::CallId;
 use super::raw::Response;
+use super::workers::Worker;
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -30,6 +31,24 @@ pub(super) enum Happening {
     Ask(CallId),
     /// A client of the workload goes on to the next operation.
     Resume(u64),
+    /// A worker's first task is done, if its store is still in the same life.
+    Work(StoreId, u64, Worker),
+    /// What came of a task comes to its store, if that is still in the same life.
+    TaskDone(StoreId, u64, Box<TaskDone>),
+    /// A store wants a snapshot sent.
+    Send(StoreId, Box<RaftMessage>),
+    /// A store may have a permit to send another one.
+    Resend(StoreId),
+    /// A chunk of a stream arrives; without content if it is lost.
+    Chunk(u64, Option<Box<SnapshotChunk>>),
+    /// All chunks of a stream have been sent.
+    StreamEnd(u64),
+    /// The sender of a stream hears that all has arrived.
+    StreamDone(u64),
+    /// Both ends of a stream notice that it is broken.
+    StreamBroken(u64),
+    /// A snapshot has been received: its message comes to the store, if that is still in the same life.
+    Snapshot(StoreId, u64, Box<RaftMessage>),
     /// A crashed machine comes back.
     Restart(StoreId),
     /// The next stroke of random trouble.
@@ -40,7 +59,10 @@ impl Happening {
     /// The store that takes it in, where it is something for a store.
     pub fn recipient(&self) -> Option<StoreId> {
         match self {
-            Happening::Tick(id, _) | Happening::Request { store: id, .. } => Some(*id),
+            Happening::Tick(id, _)
+            | Happening::Request { store: id, .. }
+            | Happening::TaskDone(id, ..)
+            | Happening::Snapshot(id, ..) => Some(*id),
             Happening::Message(message) => Some(message.to_peer?.store_id),
             _ => None,
         }

@@ -17,6 +17,8 @@ pub enum Fault {
     Crash,
     /// A store went down in the middle of its work, at a write to its disk.
     CrashAtWrite,
+    /// A store went down while it started.
+    CrashAtStart,
     /// A store came back.
     Restart,
     /// A write took long.
@@ -27,6 +29,16 @@ pub enum Fault {
     Drift,
     /// A request of a client, or the answer to it, was lost.
     ClientLoss,
+    /// A stream with a snapshot broke.
+    StreamCut,
+    /// A chunk of a snapshot was lost.
+    ChunkLost,
+    /// A chunk of a snapshot was damaged.
+    ChunkDamaged,
+    /// A snapshot was refused, because its receiver had enough to do.
+    StreamRefused,
+    /// A write of a worker failed: of a snapshot that was made, received or loaded.
+    WorkerDiskError,
     /// A client went away without waiting for its answer.
     Cancel,
 }

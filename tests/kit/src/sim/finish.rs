@@ -54,6 +54,7 @@ impl Sim {
         }
         self.settle();
         self.same_data();
+        self.nothing_left();
         self.nobody_waits();
         if let Err(violation) = history::check(&self.recorder.operations()) {
             self.break_off_at(
@@ -106,6 +107,24 @@ impl Sim {
                     &difference((ids[0], &first), (*id, &other)),
                 );
             }
+        }
+    }
+
+    /// Snapshots that nobody needs any more go, and with them their files.
+    fn nothing_left(&mut self) {
+        let left = |sim: &Sim| {
+            let files = sim.machines.iter().map(|(id, machine)| {
+                let files =
+                    machine.files.as_ref().map(|files| files.list().expect("the simulated disk can be read"));
+                (*id, files.unwrap_or_default())
+            });
+            files.filter(|(_, files)| !files.is_empty()).collect::<Vec<_>>()
+        };
+        if !self.run_while(secs(5), |sim| !sim.workers_rest() || !left(sim).is_empty()) {
+            self.break_off(
+                "when nobody needs a snapshot any more, its files are removed (SnapFiles)",
+                &format!("all is done since 5 s, and there are files left: {:?}", left(self)),
+            );
         }
     }
 

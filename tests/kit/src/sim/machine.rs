@@ -1,11 +1,20 @@
 //! One machine: its disk, its clock, and whether it runs.
 
+use std::collections::VecDeque;
+
+use raftkv::proto::raft_serverpb::RaftMessage;
+use raftkv::worker::snap::{Permits, SnapFiles, SnapReceiver};
+
 use super::Micros;
 use super::disk::{Crash, Disk};
 use super::events::Happening;
+use super::workers::Queues;
 
 /// How long a tick is on a clock that runs right.
 pub const TICK: Micros = 10_000;
+
+/// So many snapshots a store sends, and so many it receives, at once.
+const SNAPSHOTS: usize = 2;
 
 /// A machine. Its store, while it runs, is in `Sim::stores`.
 pub(super) struct Machine {
@@ -25,6 +34,20 @@ pub(super) struct Machine {
     pub stopped: Option<String>,
     /// What becomes of unsynced writes when it comes back from a stop at a write.
     pub crash: Crash,
+    /// Its snapshots, while its store runs.
+    pub files: Option<SnapFiles>,
+    /// What its workers have to do.
+    pub queues: Queues,
+    /// The least and the most time that a task takes.
+    pub worker_latency: (Micros, Micros),
+    /// Snapshots that wait to be sent.
+    pub outgoing: VecDeque<RaftMessage>,
+    /// How many snapshots it sends at once.
+    pub sending: Permits,
+    /// How many it receives at once.
+    pub receiving: Permits,
+    /// What it was receiving when it went down. It is looked at no more; but forgotten only when it can do no harm to the files.
+    pub graveyard: Vec<SnapReceiver>,
 }
 
 impl Machine {
@@ -39,6 +62,13 @@ impl Machine {
             inbox: Vec::new(),
             stopped: None,
             crash: Crash::PowerCut,
+            files: None,
+            queues: Queues::default(),
+            worker_latency: (500, 3000),
+            outgoing: VecDeque::new(),
+            sending: Permits::new(SNAPSHOTS),
+            receiving: Permits::new(SNAPSHOTS),
+            graveyard: Vec::new(),
         }
     }
 }

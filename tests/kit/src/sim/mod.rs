@@ -63,12 +63,14 @@ mod report;
 mod rocks_disk;
 mod script;
 mod setup;
+mod streams;
 mod trace;
 mod troubles;
+mod workers;
 mod workload;
 
 pub use calls::{CallId, Ending};
-pub use cluster::Sim;
+pub use cluster::{Counts, Sim};
 pub use disk::{Crash, Disk};
 pub use faults::Fault;
 pub use machine::TICK;

@@ -24,18 +24,22 @@ pub struct Weather {
     pub delay: u64,
     /// Of a hundred requests of clients, and of a hundred answers, so many are lost.
     pub client_loss: u64,
+    /// Of a hundred chunks of snapshots, so many are lost or damaged, or the last that their stream carries.
+    pub stream_trouble: u64,
 }
 
 impl Default for Weather {
     fn default() -> Weather {
-        Weather { latency: (500, 1500), loss: 0, duplication: 0, delay: 0, client_loss: 0 }
+        let latency = (500, 1500);
+        Weather { latency, loss: 0, duplication: 0, delay: 0, client_loss: 0, stream_trouble: 0 }
     }
 }
 
 impl Weather {
     /// Messages are lost, doubled, late and overtaken all the time, and clients do not always hear their answers.
     pub fn bad() -> Weather {
-        Weather { latency: (500, 8000), loss: 10, duplication: 5, delay: 10, client_loss: 2 }
+        let latency = (500, 8000);
+        Weather { latency, loss: 10, duplication: 5, delay: 10, client_loss: 2, stream_trouble: 4 }
     }
 }
 
@@ -99,6 +103,16 @@ impl Network {
         self.clients_cut.clear();
     }
 
+    /// True if nothing gets through.
+    pub fn is_cut(&self, link: Link) -> bool {
+        self.cut.contains(&link)
+    }
+
+    /// True if what travels has to wait.
+    pub fn is_held(&self, link: Link) -> bool {
+        self.held.contains(&link)
+    }
+
     /// Holds what travels on the link.
     pub fn hold(&mut self, link: Link) {
         self.held.insert(link);
@@ -131,7 +145,8 @@ impl Network {
         Fate::Arrives(time, again)
     }
 
-    fn latency(&mut self, rng: &mut Rng) -> Micros {
+    /// How long something takes.
+    pub fn latency(&mut self, rng: &mut Rng) -> Micros {
         let (least, most) = self.weather.latency;
         let usual = least + rng.below(most - least + 1);
         if rng.percent(self.weather.delay) {

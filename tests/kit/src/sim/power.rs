@@ -1,12 +1,22 @@
 //! Machines go down and come back.
 
 use raftkv::ids::StoreId;
-use raftkv::raftstore::{CommandId, Store};
+use raftkv::raftstore::{CommandId, Config, Store, StoreError};
+use raftkv::worker::snap::{Permits, SnapFiles};
 
 use super::events::Happening;
 use super::faults::Fault;
+use super::machine::Machine;
 use super::trace::What;
+use super::workers::Queues;
 use super::{Crash, Sim};
+
+/// Starts what a process starts: the store, and its files of snapshots.
+fn open(config: Config, machine: &mut Machine) -> Result<Store, StoreError> {
+    let store = Store::open(config, machine.disk.open())?;
+    machine.files = Some(SnapFiles::open(machine.disk.folder(), &store.snapshots_in_use())?);
+    Ok(store)
+}
 
 impl Sim {
     /// `drain` has returned an error: the machine stopped at a planned write, or the store gave up.
@@ -50,9 +60,13 @@ impl Sim {
         self.stores.remove(&id);
         self.attempts.retain(|_, attempt| attempt.store != id || !attempt.arrived);
         self.direct.retain(|_, direct| direct.store != id || direct.result.is_some());
+        self.drop_streams(id);
         let machine = self.machines.get_mut(&id).expect("every store has a machine");
         machine.boot += 1;
         machine.busy_until = 0;
+        machine.files = None;
+        machine.queues = Queues::default();
+        machine.outgoing.clear();
         for what in std::mem::take(&mut machine.inbox) {
             match what {
                 Happening::Message(m) => self.trace.note(self.now, What::Lost(*m, "the store went down")),
@@ -88,12 +102,28 @@ impl Sim {
         self.boot(id);
     }
 
+    /// A planned fault has struck while the store started: it is down again.
+    fn on_failed_start(&mut self, id: StoreId, why: String) {
+        self.network.strike(Fault::CrashAtStart);
+        self.trace.note(self.now, What::Stopped(id, format!("while it starts: {why}")));
+        let machine = self.machines.get_mut(&id).expect("it is there");
+        machine.boot += 1;
+        machine.disk.restart(machine.crash);
+        self.plan_return(id);
+    }
+
     pub(super) fn boot(&mut self, id: StoreId) {
         let machine = self.machines.get_mut(&id).expect("every store has a machine");
         machine.stopped = None;
         let (tick, boot) = (machine.tick, machine.boot);
-        match Store::open(self.config.clone(), machine.disk.open()) {
+        // The disk has been started anew: what is left of the last life cannot touch it any more.
+        machine.graveyard.clear();
+        machine.sending = Permits::new(machine.sending.limit());
+        machine.receiving = Permits::new(machine.receiving.limit());
+        let struck = machine.disk.struck();
+        match open(self.config.clone(), machine) {
             Ok(store) => drop(self.stores.insert(id, store)),
+            Err(error) if machine.disk.struck() > struck => return self.on_failed_start(id, error.to_string()),
             Err(error) => self.break_off(
                 "a store finds on its disks what it needs to go on: what it has told others, and a log that reaches at least as far as \
                  its data (figure 2, \"Persistent state\")",

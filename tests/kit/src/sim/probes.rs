@@ -9,7 +9,7 @@ use raftkv::proto::metapb::{Peer as Member, Region};
 use raftkv::proto::raft_cmdpb::RaftCmdRequest;
 use raftkv::raftstore::{Engines, Peer, Store};
 
-use super::{Micros, REGION, Sim, secs};
+use super::{Counts, Micros, REGION, Sim, secs};
 
 impl Sim {
     /// The store that leads region 1. Waits until there is one that a majority follows.
@@ -101,6 +101,17 @@ impl Sim {
     /// How many writes a machine's disk has seen.
     pub fn writes(&self, id: StoreId) -> u64 {
         self.machines[&id].disk.writes()
+    }
+
+    /// How much was done about snapshots.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The files of snapshots on a store.
+    pub fn snapshot_files(&self, id: StoreId) -> Vec<String> {
+        let files = self.machines[&id].files.as_ref().expect("the store runs");
+        files.list().expect("the simulated disk can be read")
     }
 
     /// Virtual time since the start.

@@ -92,6 +92,10 @@ fn peers_text(store: &Store) -> String {
             peer.pending(),
         )
         .expect("writing to a String");
+        if let Some(key) = peer.node().storage().loading() {
+            writeln!(text, "        it loads the {key}: until that is done, nothing is applied")
+                .expect("writing to a String");
+        }
         let last = raft.log().last_index();
         let entries = raft.log().entries(last.saturating_sub(3), last + 1);
         let tail = entries.iter().map(|e| {

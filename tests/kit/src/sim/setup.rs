@@ -26,6 +26,8 @@ pub struct Setup {
     pub(super) weather: Weather,
     pub(super) disk_latency: (Micros, Micros),
     pub(super) regions: Vec<Region>,
+    pub(super) chunk_size: usize,
+    pub(super) bandwidth: u64,
 }
 
 impl Setup {
@@ -47,6 +49,8 @@ impl Setup {
             weather: Weather::default(),
             disk_latency: (100, 400),
             regions: vec![region],
+            chunk_size: 200,
+            bandwidth: 10,
         }
     }
 
@@ -59,6 +63,12 @@ impl Setup {
     /// How messages travel from the start.
     pub fn weather(mut self, weather: Weather) -> Setup {
         self.weather = weather;
+        self
+    }
+
+    /// How many bytes a chunk of a snapshot has at most, and how many travel in a microsecond.
+    pub fn chunks(mut self, size: usize, bandwidth: u64) -> Setup {
+        (self.chunk_size, self.bandwidth) = (size, bandwidth);
         self
     }
 

@@ -45,6 +45,10 @@ pub enum What {
     Stopped(StoreId, String),
     /// A store starts.
     Started(StoreId),
+    /// A worker of a store has done something.
+    Worked(StoreId, String),
+    /// Something about a snapshot on its way.
+    Stream(u64, String),
     /// A peer is different from what it was.
     Changed(StoreId, RegionId, Seen, Seen),
 }
@@ -58,6 +62,8 @@ pub struct Seen {
     pub term: u64,
     /// Whom it voted for.
     pub vote: u64,
+    /// The beginning of its log.
+    pub first: u64,
     /// The end of its log.
     pub last: u64,
     /// How much of it is committed.
@@ -74,8 +80,9 @@ impl Seen {
             Role::Candidate => 1,
             Role::Leader => 2,
         };
-        let (last, applied) = (raft.log().last_index(), peer.apply_state().applied_index);
-        Seen { role, term: raft.term(), vote: raft.vote(), last, commit: raft.commit(), applied }
+        let (first, last) = (raft.log().first_index(), raft.log().last_index());
+        let (commit, applied) = (raft.commit(), peer.apply_state().applied_index);
+        Seen { role, term: raft.term(), vote: raft.vote(), first, last, commit, applied }
     }
 }
 
@@ -235,9 +242,17 @@ impl Trace {
             What::Crashed(store, _) => self.hash.words(&[8, *store]),
             What::Stopped(store, _) => self.hash.words(&[9, *store]),
             What::Started(store) => self.hash.words(&[10, *store]),
+            What::Worked(store, text) => {
+                self.hash.words(&[12, *store]);
+                self.hash.bytes(text.as_bytes());
+            }
+            What::Stream(id, text) => {
+                self.hash.words(&[13, *id]);
+                self.hash.bytes(text.as_bytes());
+            }
             What::Changed(store, region, _, new) => {
                 self.hash.words(&[11, *store, *region, u64::from(new.role), new.term, new.vote]);
-                self.hash.words(&[new.last, new.commit, new.applied]);
+                self.hash.words(&[new.last, new.commit, new.applied, new.first]);
             }
         }
     }
@@ -298,6 +313,8 @@ fn line(at: Micros, what: &What) -> String {
         What::Crashed(store, how) => format!("{time}! store {store} goes down: {how}"),
         What::Stopped(store, why) => format!("{time}! store {store} stops: {why}"),
         What::Started(store) => format!("{time}! store {store} starts"),
+        What::Worked(store, text) => format!("{time}        store {store}: a worker {text}"),
+        What::Stream(id, text) => format!("{time}    stream {id}: {text}"),
         What::Changed(store, region, old, new) => {
             format!("{time}        store {store}{}: {}", region_text(*region), change(old, new))
         }
@@ -347,6 +364,9 @@ fn change(old: &Seen, new: &Seen) -> String {
     }
     if old.vote != new.vote && new.vote != 0 {
         parts.push(format!("votes for {}", new.vote));
+    }
+    if old.first != new.first && old.first != 0 {
+        parts.push(format!("log from {}", new.first));
     }
     for (name, old, new) in [
         ("log up to", old.last, new.last),

@@ -116,9 +116,7 @@ impl Sim {
         let Some(store) = self.stores.remove(&id) else { return };
         let mut effects = Vec::new();
         store.shutdown(&mut |effect| effects.push(effect));
-        for effect in effects {
-            self.carry_out(id, effect, 0);
-        }
+        self.carry_out_last(id, effects);
         self.all_answered(id, "it was asked to");
         self.take_down(id);
         self.machines[&id].disk.restart(Crash::Kill);
@@ -138,6 +136,12 @@ impl Sim {
     pub fn slow_disk(&mut self, id: StoreId, least: Micros, most: Micros) {
         self.say(format!("store {id}: a write takes {least} to {most} us"));
         self.machines.get_mut(&id).expect("there is such a store").disk_latency = (least, most);
+    }
+
+    /// How long a task of this store's workers takes: making a snapshot, loading one, deleting log entries.
+    pub fn slow_workers(&mut self, id: StoreId, least: Micros, most: Micros) {
+        self.say(format!("store {id}: a task takes {least} to {most} us"));
+        self.machines.get_mut(&id).expect("there is such a store").worker_latency = (least, most);
     }
 
     /// The store's clock runs at so many percent of the right speed.

@@ -11,6 +11,8 @@
 //! | term, commit and applied index never go back | 5.1, figure 2 | `monotonic` |
 //! | each entry is applied once | figure 2 "lastApplied" | `applied_once` |
 //! | applied <= commit <= last index | 5.3, figure 2 "lastApplied" | `bounds` |
+//! | a log begins where its storage says; only what is applied is dropped | 7 | `log_begins` |
+//! | log entries are deleted when nothing can need them; snapshots are what they were made of | 7, figure 13 | `work` |
 //! | saved before told | figure 2 "Persistent state" | `saved_before_told` |
 //! | what a store goes by is on its disks | figure 2 "Persistent state" | `on_disk` |
 //! | a restart finds what was told | figure 2 "Persistent state" | `restart` |
@@ -31,12 +33,14 @@ mod bounds;
 mod commit_by_majority;
 mod election_safety;
 mod leader_completeness;
+mod log_begins;
 mod log_matching;
 mod monotonic;
 mod on_disk;
 mod restart;
 mod saved_before_told;
 mod state_machine_safety;
+pub mod work;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -79,6 +83,15 @@ impl Disks<'_> {
     /// What is written to the kv engine, synced or not: what a crash takes away there, the log brings back.
     pub fn kv(&self) -> Box<dyn Snapshot> {
         self.engines.kv.snapshot()
+    }
+
+    /// The log begins behind this index, whatever happens to the power now. (RocksDB cannot tell: there it is what is written.)
+    pub fn truncated(&self, region: RegionId) -> Result<Index, String> {
+        let kv = self.disk.synced("kv").unwrap_or_else(|| self.engines.kv.snapshot());
+        let value = kv.get(Cf::Raft, &keys::apply_state(region)).map_err(|error| error.to_string())?;
+        let decode =
+            |value| RaftApplyState::decode(value).map_err(|error| format!("the RaftApplyState: {error}"));
+        Ok(value.map_or(Ok(RaftApplyState::default()), decode)?.truncated_state.unwrap_or_default().index)
     }
 
     /// The region's record on the raft engine; all zero if there is none.
@@ -135,12 +148,13 @@ pub(super) struct Watch {
 
 /// What an invariant can see of a peer without its entries. Where this is as before, so is the rest: a log that has changed
 /// has another end.
-type Look = (Role, [u64; 6]);
+type Look = (Role, [u64; 7]);
 
 fn look(peer: &Peer) -> Look {
     let (raft, log) = (peer.node().raft(), peer.node().raft().log());
     let applied = peer.apply_state().applied_index;
-    (raft.role(), [raft.term(), raft.vote(), log.last_index(), log.last_term(), raft.commit(), applied])
+    let (last, last_term, first) = (log.last_index(), log.last_term(), log.first_index());
+    (raft.role(), [raft.term(), raft.vote(), last, last_term, raft.commit(), applied, first])
 }
 
 impl Watch {
@@ -150,6 +164,7 @@ impl Watch {
             Box::new(restart::Restart::default()),
             Box::new(applied_once::AppliedOnce),
             Box::new(bounds::Bounds),
+            Box::new(log_begins::LogBegins::default()),
             Box::new(monotonic::Monotonic::default()),
             Box::new(election_safety::ElectionSafety::default()),
             Box::new(on_disk::OnDisk::default()),

@@ -41,8 +41,9 @@ impl Invariant for SavedBeforeTold {
         match kind {
             MessageType::MsgAppendResponse => {
                 let has_entry = entry_on_disk(disk, at.1, m.index).is_some();
-                let is_first = m.index <= raftkv::raftstore::INIT_INDEX;
-                check(state.last_index >= m.index && (has_entry || is_first), || {
+                // Without an entry, a snapshot has to be there.
+                let is_saved = has_entry || m.index <= disks.truncated(at.1)?;
+                check(state.last_index >= m.index && is_saved, || {
                     format!(
                         "it acknowledges entry {}, and the log on the disk ends at {}",
                         m.index, state.last_index

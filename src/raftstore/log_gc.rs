@@ -1,0 +1,108 @@
+//! The log's garbage: who decides how much of it goes, and when.
+//!
+//! ```text
+//!   tick --> is the applied part of the log too long?         (leader only)
+//!              |  propose CompactLog: a log entry like any other
+//!              v
+//!   apply on every peer: RaftTruncatedState, and nothing else  (kv engine, with the applied index)
+//!              |                        |
+//!              |                        +--> advance: Raft drops the entries from memory
+//!              v
+//!   Task::DeleteLog --> raftlog-gc worker: kv engine synced, then the entries are deleted from the raft engine
+//! ```
+//!
+//! Every peer compacts at the same place of the log, but what it keeps is its own business: no peer needs another's log to be as long as
+//! its own. It goes through the log all the same, because the one that knows how far the others are is the leader.
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::{Config, Peer, Store};
+use crate::ids::Index;
+use crate::proto::raft_cmdpb::{
+    AdminCmdType, AdminRequest, CompactLogRequest, RaftCmdRequest, RaftRequestHeader,
+};
+use crate::raft::{ProgressState, Role};
+
+impl Store {
+    /// Time has passed: every [`Config::log_gc_ticks`] ticks, looks at each log, and at snapshots that nobody wants any more.
+    pub(super) fn tick_log_gc(&mut self) {
+        self.ticks_to_gc = self.ticks_to_gc.saturating_sub(1);
+        if self.ticks_to_gc > 0 {
+            return;
+        }
+        self.ticks_to_gc = self.config.log_gc_ticks;
+        for peer in self.peers.values_mut() {
+            peer.maybe_compact_log(&self.config);
+            let in_use = peer.sends_snapshot();
+            peer.node.storage_mut().retire_snapshot(in_use);
+        }
+    }
+}
+
+impl Peer {
+    /// Proposes to compact the log, if this peer leads and more than [`Config::log_gc_limit`] applied entries are in its log, or more
+    /// than [`Config::log_gc_bytes`] of them.
+    ///
+    /// After: the proposal, if there is one, names an applied entry and its term, and leaves at most half of the limits. A
+    /// follower that keeps up has what is dropped, so it needs no snapshot; one that does not stops nobody.
+    pub(super) fn maybe_compact_log(&mut self, config: &Config) {
+        // LAB 2c BEGIN idle: how long is the applied part? who lags behind? `propose_compact_log`
+        let log = self.node.raft().log();
+        let applied = log.applied();
+        let entries = log.entries(0, applied + 1);
+        let bytes: usize = entries.iter().map(|entry| entry.data.len()).sum();
+        if !self.is_leader() || entries.len() <= config.log_gc_limit && bytes <= config.log_gc_bytes {
+            return;
+        }
+        let mut kept_bytes = 0;
+        let kept = entries.iter().rev().take(config.log_gc_limit / 2).take_while(|entry| {
+            kept_bytes += entry.data.len();
+            kept_bytes <= config.log_gc_bytes / 2
+        });
+        let least = applied - kept.count() as u64;
+        let everybody_has =
+            self.node.raft().voters().filter_map(|id| Some(self.node.raft().progress(id)?.matched));
+        let index = everybody_has.min().unwrap_or(least).clamp(least, applied);
+        self.propose_compact_log(index);
+        // LAB 2c END
+    }
+
+    /// Puts a CompactLog up to `index`, which is applied, into the log. Nobody waits for it; and if it gets lost, the next tick
+    /// makes another.
+    pub(super) fn propose_compact_log(&mut self, index: Index) {
+        let Some(term) = self.node.raft().log().term(index) else { return };
+        let header = RaftRequestHeader {
+            region_id: self.region_id(),
+            peer: Some(self.meta),
+            region_epoch: self.region().region_epoch,
+            term: self.term(),
+            ..Default::default()
+        };
+        let compact_log = CompactLogRequest { compact_index: index, compact_term: term };
+        let admin = AdminRequest {
+            cmd_type: AdminCmdType::CompactLog.into(),
+            compact_log: Some(compact_log),
+            ..Default::default()
+        };
+        let request =
+            RaftCmdRequest { header: Some(header), requests: Vec::new(), admin_request: Some(admin) };
+        if let Err(error) = self.node.propose(Bytes::from(request.encode_to_vec())) {
+            tracing::debug!(region = self.region_id(), %error, "the log is not compacted now");
+        }
+    }
+
+    /// True while some follower waits for a snapshot from this peer.
+    pub(super) fn sends_snapshot(&self) -> bool {
+        let raft = self.node.raft();
+        raft.role() == Role::Leader && raft.voters().any(|id| self.awaits_snapshot(id).is_some())
+    }
+
+    /// Where the snapshot ends that a follower waits for, if it waits for one.
+    pub(super) fn awaits_snapshot(&self, peer: u64) -> Option<Index> {
+        match self.node.raft().progress(peer)?.state {
+            ProgressState::Snapshot(index) if self.is_leader() => Some(index),
+            _ => None,
+        }
+    }
+}

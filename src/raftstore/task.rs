@@ -1,0 +1,207 @@
+//! What a store has done elsewhere, because it takes long: the log's garbage, and everything about snapshots.
+//!
+//! A [`Task`] leaves the store as an [`Effect::Schedule`], some worker carries it out (`src/worker/`), and
+//! [`Event::TaskDone`](super::Event) brings the result back. Meanwhile the store goes on.
+
+use super::{Effect, Store, StoreError};
+use crate::engine::{KeyRange, Snapshot};
+use crate::ids::{Index, RegionId, Term};
+use crate::proto::eraftpb;
+use crate::proto::metapb::Region;
+use crate::proto::raft_serverpb::RaftMessage;
+
+/// One snapshot of one region: it holds what the entries up to `index` have made of the data. No other has the same three numbers
+/// and other data (Log Matching, section 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapKey {
+    /// Of which region.
+    pub region: RegionId,
+    /// The term of the last entry in it.
+    pub term: Term,
+    /// The last entry in it.
+    pub index: Index,
+}
+
+impl SnapKey {
+    /// The key of a snapshot of this region, if it says where it ends.
+    pub fn of(region: RegionId, snapshot: &eraftpb::Snapshot) -> Option<SnapKey> {
+        let last = snapshot.metadata.as_ref()?;
+        Some(SnapKey { region, term: last.term, index: last.index })
+    }
+}
+
+impl std::fmt::Display for SnapKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "snapshot of region {} up to entry {}@{}", self.region, self.index, self.term)
+    }
+}
+
+/// How the files of a snapshot came to be here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Made here, to be sent.
+    Made,
+    /// Received, to be loaded.
+    Received,
+}
+
+/// Work for a worker. Those of one worker are carried out in the order in which they were scheduled.
+#[derive(Debug)]
+pub enum Task {
+    /// For the raftlog-gc worker: the log entries before `end` are compacted, and may go from the disk.
+    DeleteLog {
+        /// Whose.
+        region: RegionId,
+        /// The first entry that stays.
+        end: Index,
+    },
+    /// For the region worker: make a snapshot.
+    Generate(Generate),
+    /// For the region worker: clear the range, and load the snapshot's data into it.
+    Load {
+        /// Which one.
+        key: SnapKey,
+        /// The region's keys.
+        range: KeyRange,
+    },
+    /// For the region worker: the snapshot's files are not needed any more.
+    Remove {
+        /// Which one.
+        key: SnapKey,
+        /// Of those that were made, or of those that were received.
+        origin: Origin,
+    },
+    /// For the snap worker: take this message, with the files that belong to it, to the store in `to_peer`.
+    Send(RaftMessage),
+}
+
+/// What a snapshot is to be made of.
+pub struct Generate {
+    /// Which one.
+    pub key: SnapKey,
+    /// The region as of then.
+    pub region: Region,
+    /// The store's data as of then.
+    pub data: Box<dyn Snapshot>,
+}
+
+impl std::fmt::Debug for Generate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generate").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// What came of a task. Errors are texts for whoever runs the store.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskDone {
+    /// Of [`Task::DeleteLog`]. An error stops the store.
+    LogDeleted(Result<(), String>),
+    /// Of [`Task::Generate`]. After an error it is tried again, if still needed.
+    Generated {
+        /// Which one.
+        key: SnapKey,
+        /// Ready to be sent.
+        result: Result<eraftpb::Snapshot, String>,
+    },
+    /// Of [`Task::Load`]. An error stops the store: it has promised to have this data.
+    Loaded {
+        /// Which one.
+        key: SnapKey,
+        /// Nothing but success.
+        result: Result<(), String>,
+    },
+    /// Of [`Task::Send`]. After an error it is tried again, if still needed.
+    Sent {
+        /// Which one.
+        key: SnapKey,
+        /// To which peer.
+        to: u64,
+        /// Whether all of it has arrived, and the receiver has taken it.
+        result: Result<(), String>,
+    },
+}
+
+impl Store {
+    /// A worker has finished something.
+    pub(super) fn on_task_done(&mut self, done: TaskDone) -> Result<(), StoreError> {
+        match done {
+            TaskDone::LogDeleted(result) => result.map_err(StoreError::Worker),
+            TaskDone::Loaded { key, result } => {
+                result.map_err(StoreError::Worker)?;
+                self.on_loaded(key)
+            }
+            TaskDone::Generated { key, result } => {
+                self.on_generated(key, result);
+                Ok(())
+            }
+            TaskDone::Sent { key, to, result } => {
+                self.on_sent(key, to, &result);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_loaded(&mut self, key: SnapKey) -> Result<(), StoreError> {
+        if let Some(peer) = self.peers.get_mut(&key.region)
+            && peer.node.storage().loading() == Some(key)
+        {
+            peer.node.storage_mut().finish_snapshot()?;
+            peer.node.raft_mut().on_applied(key.index);
+            tracing::info!(%key, "loaded");
+        }
+        // Loaded or overtaken by a newer one: nobody needs its files any more.
+        self.tasks.push(Task::Remove { key, origin: Origin::Received });
+        Ok(())
+    }
+
+    fn on_generated(&mut self, key: SnapKey, result: Result<eraftpb::Snapshot, String>) {
+        if let Err(error) = &result {
+            tracing::warn!(%key, %error, "cannot make a snapshot");
+        }
+        match self.peers.get_mut(&key.region) {
+            Some(peer) => peer.node.storage_mut().generated(key, result),
+            None => self.tasks.push(Task::Remove { key, origin: Origin::Made }),
+        }
+    }
+
+    fn on_sent(&mut self, key: SnapKey, to: u64, result: &Result<(), String>) {
+        if let Err(error) = result {
+            tracing::warn!(%key, to, %error, "cannot send a snapshot");
+        }
+        if let Some(peer) = self.peers.get_mut(&key.region)
+            && peer.awaits_snapshot(to) == Some(key.index)
+        {
+            peer.node.report_snapshot(to, result.is_ok());
+        }
+    }
+
+    /// A snapshot has been received, and its message handed to the peer that it is for, if that is here. Unless the peer goes by
+    /// it from now on, its files are waste.
+    pub(super) fn discard_unless_used(&mut self, key: SnapKey) {
+        let used = self.peers.get(&key.region).is_some_and(|peer| peer.snapshots_in_use().contains(&key));
+        if !used {
+            self.tasks.push(Task::Remove { key, origin: Origin::Received });
+        }
+    }
+
+    /// Hands out what is to be done elsewhere, once what it depends on is written.
+    pub(super) fn schedule(&mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {
+        for (&region, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.node.storage().has_tasks()) {
+            let tasks = peer.node.storage_mut().take_tasks();
+            let tasks = tasks.map_err(|error| StoreError::Raft { region, error: error.into() })?;
+            if tasks.iter().any(|task| matches!(task, Task::Load { .. })) {
+                // The peer goes by the snapshot's edition of the region from now on.
+                self.meta.insert(peer.node.storage().region());
+            }
+            self.tasks.extend(tasks);
+        }
+        self.tasks.drain(..).map(Effect::Schedule).for_each(out);
+        Ok(())
+    }
+
+    /// The received snapshots whose files are still needed. Whoever opens the store keeps these, and removes all other files of
+    /// snapshots.
+    pub fn snapshots_in_use(&self) -> Vec<SnapKey> {
+        self.peers.values().flat_map(|peer| peer.snapshots_in_use()).collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! What is done beside a store, because it takes long.
+//!
+//! A store schedules a [`Task`](crate::raftstore::Task) and goes on; a worker carries it out and tells what came of it. Workers have no
+//! threads of their own: whoever owns the store runs them, one task after the other, on a thread each in the server, in virtual
+//! time in the simulator.
+//!
+//! ```text
+//!                     Effect::Schedule                                          Event::TaskDone
+//!   Store --+--> DeleteLog -----------> raftlog_gc  deletes from the raft engine -----> Store
+//!           +--> Generate, Load,
+//!           |    Remove --------------> region      snapshot <-> files -----------------> Store
+//!           +--> Send ----------------> snap        files --> chunks --> other store ---> Store
+//!                                       snap        chunks --> files --> Event::Snapshot -> Store
+//! ```
+//!
+//! | worker | file | stage |
+//! |---|---|---|
+//! | raftlog-gc | `raftlog_gc.rs` | 2c |
+//! | region | `region.rs` | 2c |
+//! | snap | `snap/` | 2c |
+
+pub mod raftlog_gc;
+pub mod region;
+pub mod snap;
+
+use crate::raftstore::{Engines, Task, TaskDone};
+
+/// Carries out one task of the raftlog-gc or the region worker. Nothing comes of a [`Task::Send`]: that is a stream's business
+/// ([`snap`]).
+pub fn carry_out(engines: &Engines, files: &snap::SnapFiles, task: &Task) -> Option<TaskDone> {
+    match task {
+        Task::DeleteLog { region, end } => {
+            let result = raftlog_gc::delete_log(engines, *region, *end);
+            Some(TaskDone::LogDeleted(result.map_err(|error| error.to_string())))
+        }
+        Task::Generate(generate) => {
+            let result = region::generate(files, generate).map_err(|error| error.to_string());
+            Some(TaskDone::Generated { key: generate.key, result })
+        }
+        Task::Load { key, range } => {
+            let result = region::load(&*engines.kv, files, *key, range).map_err(|error| error.to_string());
+            Some(TaskDone::Loaded { key: *key, result })
+        }
+        Task::Remove { key, origin } => {
+            if let Err(error) = files.remove(*key, *origin) {
+                tracing::warn!(%key, %error, "the files of a snapshot stay until the store starts again");
+            }
+            None
+        }
+        Task::Send(_) => None,
+    }
+}
