@@ -165,6 +165,11 @@ lists:
 bench-raft *OPTIONS:
     cargo run --quiet --release --package raftkv-bench-raft -- "$@"
 
+# A region of 1 GiB from one RocksDB to another: time and memory; needs `./setup --rocksdb` once (docs/benchmarks.md)
+[group('developers')]
+bench-snapshot *OPTIONS:
+    . "$(./setup --rocksdb-env)" && cargo run --quiet --release --package raftkv-bench-snapshot --features rocksdb -- "$@"
+
 # Build the docs and the handouts as one book, in book/html
 [group('developers')]
 book:

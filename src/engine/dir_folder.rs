@@ -30,7 +30,9 @@ impl DirFolder {
 
 impl Folder for DirFolder {
     fn create(&self, name: &str) -> Result<Box<dyn FileWriter>, EngineError> {
-        let file = File::create(self.path.join(name)).map_err(|e| self.failed("create", name, &e))?;
+        // A new file, and not the old one cut to nothing: somebody may be reading that.
+        self.remove(name)?;
+        let file = File::create_new(self.path.join(name)).map_err(|e| self.failed("create", name, &e))?;
         Ok(Box::new(DirFile { file }))
     }
 

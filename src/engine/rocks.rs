@@ -13,6 +13,9 @@ use self_cell::self_cell;
 use super::pairs::sorted;
 use super::{Cf, Cursor, Engine, EngineError, KeyRange, MAX_KEY_LEN, Pairs, Snapshot, WriteBatch, WriteOp};
 
+/// So many bytes of pairs go into one file that the database takes over.
+const INGEST_FILE: usize = 64 << 20;
+
 /// What a store runs on: a folder on a real disk.
 pub struct RocksEngine {
     db: Arc<DB>,
@@ -30,6 +33,35 @@ impl RocksEngine {
         let db = DB::open_cf(&options, path, Cf::ALL.map(Cf::name))
             .map_err(|error| EngineError::Open { path: PathBuf::from(path), reason: error.to_string() })?;
         Ok(RocksEngine { db: Arc::new(db) })
+    }
+}
+
+impl RocksEngine {
+    /// Writes the pairs into as many files as they need, whose names are in `paths` afterwards.
+    fn write_files(
+        &self,
+        cf: Cf,
+        pairs: &mut Pairs<'_>,
+        paths: &mut Vec<PathBuf>,
+    ) -> Result<(), EngineError> {
+        let options = Options::default();
+        let mut pairs = pairs.peekable();
+        while pairs.peek().is_some() {
+            let path = self.db.path().join(format!("ingest-{cf}-{}.sst", paths.len()));
+            let mut file = SstFileWriter::create(&options);
+            file.open(&path).map_err(io)?;
+            paths.push(path);
+            let mut bytes = 0;
+            while bytes < INGEST_FILE
+                && let Some(pair) = pairs.next()
+            {
+                let (key, value) = pair?;
+                bytes += key.len() + value.len();
+                file.put(key, value).map_err(io)?;
+            }
+            file.finish().map_err(io)?;
+        }
+        Ok(())
     }
 }
 
@@ -58,26 +90,20 @@ impl Engine for RocksEngine {
         self.db.flush_wal(true).map_err(io)
     }
 
-    /// The pairs become a file of the database's own format beside it, which it then takes over as it is: nothing goes
-    /// through the write-ahead log, and nothing but a block at a time through memory.
+    /// The pairs become files of the database's own format beside it, which it then takes over as they are: nothing goes through the
+    /// write-ahead log. A file's index is in memory until the file is finished, so there are several, each of [`INGEST_FILE`]
+    /// bytes.
     fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError> {
-        let path = self.db.path().join(format!("ingest-{cf}.sst"));
-        let options = Options::default();
-        let mut file = SstFileWriter::create(&options);
-        file.open(&path).map_err(io)?;
-        let mut is_empty = true;
-        for pair in sorted(pairs) {
-            let (key, value) = pair?;
-            file.put(key, value).map_err(io)?;
-            is_empty = false;
+        let mut paths = Vec::new();
+        let written = self.write_files(cf, &mut sorted(pairs), &mut paths);
+        if written.is_err() || paths.is_empty() {
+            // RocksDB takes a file without keys for damage; and what is only half there is of no use.
+            paths.iter().for_each(|path| drop(std::fs::remove_file(path)));
+            return written;
         }
-        if is_empty {
-            return Ok(()); // RocksDB takes a file without keys for damage
-        }
-        file.finish().map_err(io)?;
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
-        self.db.ingest_external_file_cf_opts(handle(&self.db, cf), &options, vec![path]).map_err(io)
+        self.db.ingest_external_file_cf_opts(handle(&self.db, cf), &options, paths).map_err(io)
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot> {

@@ -198,7 +198,8 @@ impl<S: LogStorage> RaftLog<S> {
 
     /// Where to look next when the logs differ at or before `index`: the last entry at or before it whose
     /// term is at most `term`. Entries in between belong to terms that the other log has not seen there, so
-    /// they cannot match; that skips a whole term at a time (end of section 5.3).
+    /// they cannot match; that skips a whole term at a time (end of section 5.3). Where the log is compacted nothing is known:
+    /// then it is that place, with term 0.
     pub(super) fn find_conflict_by_term(&self, index: Index, term: Term) -> (Index, Term) {
         // LAB 2ab BEGIN: go back while the own term is larger
         let mut index = index.min(self.last_index());
@@ -206,7 +207,7 @@ impl<S: LogStorage> RaftLog<S> {
             match self.term(index) {
                 Some(ours) if ours > term => index -= 1,
                 Some(ours) => return (index, ours),
-                None => return (self.truncated_index, self.truncated_term),
+                None => return (index, 0),
             }
         }
         // LAB 2ab END

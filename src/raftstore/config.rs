@@ -60,8 +60,9 @@ impl Config {
         if self.max_pending_proposals == 0 {
             return complain("max_pending_proposals must be at least 1");
         }
-        if self.log_gc_ticks == 0 {
-            return complain("log_gc_ticks must be at least 1");
+        if self.log_gc_ticks == 0 || self.log_gc_limit == 0 {
+            // A limit of 0 would be passed by the very entry that compacts the log.
+            return complain("log_gc_ticks and log_gc_limit must be at least 1");
         }
         Ok(())
     }

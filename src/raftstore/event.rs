@@ -20,9 +20,13 @@ pub enum Event {
     /// Another store has sent something. It may be lost, late, doubled, or for a peer that is not here. Snapshots do not come
     /// this way: one that does is dropped.
     RaftMessage(RaftMessage),
-    /// Another store has sent a snapshot: this is its message, and the files that belong to it are complete and safe on this
-    /// store's disk.
-    Snapshot(RaftMessage),
+    /// Another store has sent a snapshot, and the files that belong to it are complete and safe on this store's disk.
+    Snapshot {
+        /// With what it says about itself.
+        message: RaftMessage,
+        /// Which copy of the files: the same snapshot may come again.
+        copy: u64,
+    },
     /// A worker has finished what [`Effect::Schedule`] asked for.
     TaskDone(TaskDone),
     /// Somebody wants something done. It gets exactly one [`Effect::Reply`] with the same id, unless the machine

@@ -37,6 +37,9 @@ impl Store {
             let in_use = peer.sends_snapshot();
             peer.node.storage_mut().retire_snapshot(in_use);
         }
+        for (key, set) in std::mem::take(&mut self.leftovers) {
+            self.remove_files(key, set);
+        }
     }
 }
 
@@ -68,9 +71,14 @@ impl Peer {
         // LAB 2c END
     }
 
-    /// Puts a CompactLog up to `index`, which is applied, into the log. Nobody waits for it; and if it gets lost, the next tick
+    /// Puts a CompactLog up to `index`, which is applied, into the log, unless the last one of this term is not applied yet: a leader that
+    /// cannot commit anything must not fill its log with them. Nobody waits for it; and if it gets lost, another look at the log
     /// makes another.
     pub(super) fn propose_compact_log(&mut self, index: Index) {
+        let (proposed_in, proposed_at) = self.compact_proposed;
+        if proposed_in == self.term() && proposed_at > self.apply_state().applied_index {
+            return;
+        }
         let Some(term) = self.node.raft().log().term(index) else { return };
         let header = RaftRequestHeader {
             region_id: self.region_id(),
@@ -87,8 +95,9 @@ impl Peer {
         };
         let request =
             RaftCmdRequest { header: Some(header), requests: Vec::new(), admin_request: Some(admin) };
-        if let Err(error) = self.node.propose(Bytes::from(request.encode_to_vec())) {
-            tracing::debug!(region = self.region_id(), %error, "the log is not compacted now");
+        match self.node.propose(Bytes::from(request.encode_to_vec())) {
+            Ok(()) => self.compact_proposed = (self.term(), self.node.raft().log().last_index()),
+            Err(error) => tracing::debug!(region = self.region_id(), %error, "the log is not compacted now"),
         }
     }
 

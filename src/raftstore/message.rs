@@ -5,7 +5,7 @@
 
 use prost::Message as _;
 
-use super::{Effect, Peer, SnapKey, Store, StoreError, Task};
+use super::{Effect, Peer, SnapFileSet, SnapKey, Store, StoreError, Task};
 use crate::ids::{PeerId, RegionId};
 use crate::proto::eraftpb::{Message, MessageType};
 use crate::proto::raft_serverpb::{RaftMessage, RaftSnapshotData};
@@ -31,19 +31,23 @@ impl Store {
     }
 
     /// Takes a snapshot, whose files are here, to the peer that it is for. If that has no use for it, the files are removed.
-    pub(super) fn on_snapshot(&mut self, envelope: RaftMessage) -> Result<(), StoreError> {
+    ///
+    /// While a peer is taking over one snapshot, any other counts as lost. The leader finds out, and sends another.
+    pub(super) fn on_snapshot(&mut self, envelope: RaftMessage, copy: u64) -> Result<(), StoreError> {
         let RaftMessage { region_id, to_peer, message, .. } = envelope;
         let (Some(to), Some(message)) = (to_peer, message) else { return Ok(()) };
         let Some(key) = message.snapshot.as_ref().and_then(|snapshot| SnapKey::of(region_id, snapshot))
         else {
             return Ok(());
         };
-        let in_use_before = self.peers.get(&region_id).map(Peer::snapshots_in_use).unwrap_or_default();
-        if to.store_id == self.id() && is_of_region(&message, region_id) {
+        let in_use = |store: &Store| store.peers.get(&region_id).and_then(Peer::snapshot_in_use);
+        let is_free = in_use(self).is_none();
+        if is_free && to.store_id == self.id() && is_of_region(&message, region_id) {
             self.step(region_id, to.id, message)?;
         }
-        for key in in_use_before.into_iter().chain([key]) {
-            self.discard_unless_used(key);
+        let is_taken = is_free && in_use(self) == Some(key);
+        if !is_taken {
+            self.remove_files(key, SnapFileSet::Copy(copy));
         }
         Ok(())
     }

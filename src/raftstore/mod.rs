@@ -72,4 +72,4 @@ pub use proposals::{Proposals, Settled};
 pub use region_snapshot::RegionSnapshot;
 pub use snapshot::Generation;
 pub use store::{Engines, Store};
-pub use task::{Generate, Origin, SnapKey, Task, TaskDone};
+pub use task::{Generate, SnapFileSet, SnapKey, Task, TaskDone};

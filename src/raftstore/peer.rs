@@ -2,7 +2,7 @@
 
 use super::proposals::Proposals;
 use super::{Config, Engines, PeerStorage, SnapKey, StoreError};
-use crate::ids::{PeerId, RegionId, StoreId, Term};
+use crate::ids::{Index, PeerId, RegionId, StoreId, Term};
 use crate::proto::metapb::{self, Region};
 use crate::proto::raft_serverpb::RaftApplyState;
 use crate::raft::{RawNode, Role};
@@ -17,6 +17,8 @@ pub struct Peer {
     pub(super) meta: metapb::Peer,
     pub(super) node: RawNode<PeerStorage>,
     pub(super) proposals: Proposals,
+    /// Term and index of the last CompactLog that it has proposed.
+    pub(super) compact_proposed: (Term, Index),
 }
 
 impl Peer {
@@ -35,7 +37,7 @@ impl Peer {
         let applied = storage.apply_state().applied_index;
         let node = RawNode::new(&config.raft(meta.id, applied), storage)
             .map_err(|error| StoreError::Raft { region: region.id, error })?;
-        Ok(Peer { meta, node, proposals: Proposals::default() })
+        Ok(Peer { meta, node, proposals: Proposals::default(), compact_proposed: (0, 0) })
     }
 
     /// True if a round of work has something to do for it.
@@ -43,11 +45,11 @@ impl Peer {
         self.node.has_ready() || self.node.storage().has_tasks()
     }
 
-    /// The received snapshots that it goes by, or will: their files have to stay.
-    pub(super) fn snapshots_in_use(&self) -> Vec<SnapKey> {
+    /// The received snapshot that it goes by, or will: its files have to stay, and there is never a second one.
+    pub(super) fn snapshot_in_use(&self) -> Option<SnapKey> {
         let pending = self.node.raft().log().pending_snapshot();
         let pending = pending.and_then(|snapshot| SnapKey::of(self.region_id(), snapshot));
-        self.node.storage().loading().into_iter().chain(pending).collect()
+        self.node.storage().loading().or(pending)
     }
 
     /// One tick of the clock.

@@ -69,6 +69,15 @@ impl Proposals {
         self.waiting.drain(..).map(|proposal| proposal.id).collect()
     }
 
+    /// A snapshot up to `index` has taken the place of the log. Takes out everyone whose command may be in it: nobody can tell any more
+    /// whether it is. (Who waited behind it may still find the entry, or another one in its place.)
+    pub fn take_covered(&mut self, index: Index) -> Vec<CommandId> {
+        let is_covered = |proposal: &Proposal| proposal.index <= index;
+        let covered = self.waiting.iter().filter(|p| is_covered(p)).map(|p| p.id).collect();
+        self.waiting.retain(|proposal| !is_covered(proposal));
+        covered
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -96,6 +105,13 @@ mod tests {
         assert_eq!(proposals.settle(6, 1), Settled::default());
         assert_eq!(proposals.settle(7, 2), Settled { done: Some(70), stale: vec![] });
         assert_eq!(proposals.len(), 1);
+    }
+
+    #[test]
+    fn a_snapshot_takes_out_what_it_may_contain() {
+        let mut proposals = waiting(&[(7, 2, 70), (8, 2, 80), (9, 2, 90), (8, 4, 84)]);
+        assert_eq!(proposals.take_covered(8), [70, 80, 84]);
+        assert_eq!(proposals.take_all(), [90]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //!   every peer with a Ready
 //!        |  messages  ------------------------------>  sent: they promise nothing
-//!        |  snapshot  ->  PeerStorage::save_snapshot   (stage 2c: does nothing yet)
+//!        |  snapshot  ->  PeerStorage::save_snapshot   (stage 2c; until then there is none)
 //!        |  entries, hard state  ->  one batch
 //!        v
 //!   one write to the raft engine, synced if one of them must be  (figure 2: persistent state, before responding to RPCs)

@@ -22,7 +22,7 @@
 
 use prost::Message;
 
-use super::task::{Generate, Origin, SnapKey, Task};
+use super::task::{Generate, SnapFileSet, SnapKey, Task};
 use super::{PeerStorage, StoreError};
 use crate::engine::{Cf, WriteBatch, keys};
 use crate::proto::eraftpb::{HardState, Snapshot};
@@ -225,7 +225,7 @@ impl PeerStorage {
         }
         tasks.extend(self.generate()?.map(Task::Generate));
         let waste = self.made.iter().copied().filter(|key| !self.is_kept(*key));
-        tasks.extend(waste.map(|key| Task::Remove { key, origin: Origin::Made }));
+        tasks.extend(waste.map(|key| Task::Remove { key, set: SnapFileSet::Made }));
         let generation = self.generation.borrow();
         self.made.retain(|key| generation.is_of(*key));
         Ok(tasks)

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Config, Effect, Event, Peer, StoreError, StoreMeta, StoreName, Task, bootstrap};
+use super::{
+    Config, Effect, Event, Peer, SnapFileSet, SnapKey, StoreError, StoreMeta, StoreName, Task, bootstrap,
+};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ids::{RegionId, StoreId};
@@ -19,7 +21,8 @@ pub struct Engines {
 
 /// One store.
 ///
-/// - `handle` takes in, `drain` works: it writes, sends, applies, answers. Between two drains nothing leaves the store.
+/// - `handle` takes in, `drain` works: it writes, sends, applies, answers. Between two drains nothing leaves the store. (One write is in
+///   `handle`: that a snapshot is loaded.)
 /// - Every command gets one reply.
 /// - After an error of `drain` the store does nothing more. What it has acknowledged is safe.
 pub struct Store {
@@ -35,8 +38,12 @@ pub struct Store {
     pub(super) tasks: Vec<Task>,
     /// Until the next look at the logs.
     pub(super) ticks_to_gc: u32,
+    /// Files that could not be removed: the next look at the logs tries again.
+    pub(super) leftovers: Vec<(SnapKey, SnapFileSet)>,
     /// Why the store does nothing more.
     failure: Option<StoreError>,
+    /// The owner knows of the failure.
+    failure_told: bool,
 }
 
 impl Store {
@@ -57,7 +64,19 @@ impl Store {
         }
         drop(snapshot);
         let (outbox, tasks, ticks_to_gc) = (VecDeque::new(), Vec::new(), config.log_gc_ticks);
-        Ok(Store { config, name, engines, meta, peers, outbox, tasks, ticks_to_gc, failure: None })
+        Ok(Store {
+            config,
+            name,
+            engines,
+            meta,
+            peers,
+            outbox,
+            tasks,
+            ticks_to_gc,
+            leftovers: Vec::new(),
+            failure: None,
+            failure_told: false,
+        })
     }
 
     /// Takes in one event. What comes of it, [`Store::drain`] tells.
@@ -77,7 +96,7 @@ impl Store {
                 Ok(())
             }
             Event::RaftMessage(message) => self.on_raft_message(message),
-            Event::Snapshot(message) => self.on_snapshot(message),
+            Event::Snapshot { message, copy } => self.on_snapshot(message, copy),
             Event::TaskDone(done) => self.on_task_done(done),
             Event::Command { id, request } => {
                 self.on_command(id, &request);
@@ -89,10 +108,12 @@ impl Store {
         }
     }
 
-    /// True if [`Store::drain`] may have something to do.
+    /// True if [`Store::drain`] may have something to do, or a failure to tell.
     pub fn has_work(&self) -> bool {
-        !self.outbox.is_empty()
-            || self.failure.is_none() && (!self.tasks.is_empty() || self.peers.values().any(Peer::has_work))
+        if self.failure.is_some() {
+            return !self.outbox.is_empty() || !self.failure_told;
+        }
+        !self.outbox.is_empty() || !self.tasks.is_empty() || self.peers.values().any(Peer::has_work)
     }
 
     /// One round of work. Effects come out in the order in which they may be carried out, each at the moment from which
@@ -112,7 +133,10 @@ impl Store {
         }
         match &self.failure {
             None => Ok(()),
-            Some(failure) => Err(StoreError::Stopped(failure.to_string())),
+            Some(failure) => {
+                self.failure_told = true;
+                Err(StoreError::Stopped(failure.to_string()))
+            }
         }
     }
 

@@ -3,8 +3,9 @@
 //! A [`Task`] leaves the store as an [`Effect::Schedule`], some worker carries it out (`src/worker/`), and
 //! [`Event::TaskDone`](super::Event) brings the result back. Meanwhile the store goes on.
 
-use super::{Effect, Store, StoreError};
+use super::{Effect, Peer, Store, StoreError};
 use crate::engine::{KeyRange, Snapshot};
+use crate::error::Error;
 use crate::ids::{Index, RegionId, Term};
 use crate::proto::eraftpb;
 use crate::proto::metapb::Region;
@@ -36,13 +37,16 @@ impl std::fmt::Display for SnapKey {
     }
 }
 
-/// How the files of a snapshot came to be here.
+/// Which files of a snapshot. The same snapshot may be made here and received, and received more than once; the files of one of these
+/// must never be taken for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum SnapFileSet {
     /// Made here, to be sent.
     Made,
-    /// Received, to be loaded.
+    /// All that were received, to be loaded.
     Received,
+    /// The copy of this number among those that were received.
+    Copy(u64),
 }
 
 /// Work for a worker. Those of one worker are carried out in the order in which they were scheduled.
@@ -64,12 +68,12 @@ pub enum Task {
         /// The region's keys.
         range: KeyRange,
     },
-    /// For the region worker: the snapshot's files are not needed any more.
+    /// For the region worker: these files are not needed any more.
     Remove {
-        /// Which one.
+        /// Of which snapshot.
         key: SnapKey,
-        /// Of those that were made, or of those that were received.
-        origin: Origin,
+        /// Which of its files.
+        set: SnapFileSet,
     },
     /// For the snap worker: take this message, with the files that belong to it, to the store in `to_peer`.
     Send(RaftMessage),
@@ -110,6 +114,15 @@ pub enum TaskDone {
         /// Nothing but success.
         result: Result<(), String>,
     },
+    /// Of [`Task::Remove`]. After an error it is tried again.
+    Removed {
+        /// Which one.
+        key: SnapKey,
+        /// As in the task.
+        set: SnapFileSet,
+        /// Nothing but success.
+        result: Result<(), String>,
+    },
     /// Of [`Task::Send`]. After an error it is tried again, if still needed.
     Sent {
         /// Which one.
@@ -134,6 +147,10 @@ impl Store {
                 self.on_generated(key, result);
                 Ok(())
             }
+            TaskDone::Removed { key, set, result } => {
+                self.on_removed(key, set, &result);
+                Ok(())
+            }
             TaskDone::Sent { key, to, result } => {
                 self.on_sent(key, to, &result);
                 Ok(())
@@ -149,9 +166,20 @@ impl Store {
             peer.node.raft_mut().on_applied(key.index);
             tracing::info!(%key, "loaded");
         }
-        // Loaded or overtaken by a newer one: nobody needs its files any more.
-        self.tasks.push(Task::Remove { key, origin: Origin::Received });
+        self.remove_files(key, SnapFileSet::Received);
         Ok(())
+    }
+
+    fn on_removed(&mut self, key: SnapKey, set: SnapFileSet, result: &Result<(), String>) {
+        if let Err(error) = result {
+            tracing::warn!(%key, %error, "cannot remove the files of a snapshot");
+            self.leftovers.push((key, set));
+        }
+    }
+
+    /// Has the files of a snapshot removed.
+    pub(super) fn remove_files(&mut self, key: SnapKey, set: SnapFileSet) {
+        self.tasks.push(Task::Remove { key, set });
     }
 
     fn on_generated(&mut self, key: SnapKey, result: Result<eraftpb::Snapshot, String>) {
@@ -160,7 +188,7 @@ impl Store {
         }
         match self.peers.get_mut(&key.region) {
             Some(peer) => peer.node.storage_mut().generated(key, result),
-            None => self.tasks.push(Task::Remove { key, origin: Origin::Made }),
+            None => self.remove_files(key, SnapFileSet::Made),
         }
     }
 
@@ -175,23 +203,19 @@ impl Store {
         }
     }
 
-    /// A snapshot has been received, and its message handed to the peer that it is for, if that is here. Unless the peer goes by
-    /// it from now on, its files are waste.
-    pub(super) fn discard_unless_used(&mut self, key: SnapKey) {
-        let used = self.peers.get(&key.region).is_some_and(|peer| peer.snapshots_in_use().contains(&key));
-        if !used {
-            self.tasks.push(Task::Remove { key, origin: Origin::Received });
-        }
-    }
-
     /// Hands out what is to be done elsewhere, once what it depends on is written.
     pub(super) fn schedule(&mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {
         for (&region, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.node.storage().has_tasks()) {
             let tasks = peer.node.storage_mut().take_tasks();
             let tasks = tasks.map_err(|error| StoreError::Raft { region, error: error.into() })?;
-            if tasks.iter().any(|task| matches!(task, Task::Load { .. })) {
+            if let Some(Task::Load { key, .. }) = tasks.first() {
                 // The peer goes by the snapshot's edition of the region from now on.
                 self.meta.insert(peer.node.storage().region());
+                for id in peer.proposals.take_covered(key.index) {
+                    let why = "a snapshot has taken the place of the log that the command was in";
+                    let result = Err(Error::Undetermined(why.to_string()));
+                    self.outbox.push_back(Effect::Reply { id, result });
+                }
             }
             self.tasks.extend(tasks);
         }
@@ -202,6 +226,6 @@ impl Store {
     /// The received snapshots whose files are still needed. Whoever opens the store keeps these, and removes all other files of
     /// snapshots.
     pub fn snapshots_in_use(&self) -> Vec<SnapKey> {
-        self.peers.values().flat_map(|peer| peer.snapshots_in_use()).collect()
+        self.peers.values().filter_map(Peer::snapshot_in_use).collect()
     }
 }

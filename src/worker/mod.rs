@@ -41,11 +41,9 @@ pub fn carry_out(engines: &Engines, files: &snap::SnapFiles, task: &Task) -> Opt
             let result = region::load(&*engines.kv, files, *key, range).map_err(|error| error.to_string());
             Some(TaskDone::Loaded { key: *key, result })
         }
-        Task::Remove { key, origin } => {
-            if let Err(error) = files.remove(*key, *origin) {
-                tracing::warn!(%key, %error, "the files of a snapshot stay until the store starts again");
-            }
-            None
+        Task::Remove { key, set } => {
+            let result = files.remove(*key, *set).map_err(|error| error.to_string());
+            Some(TaskDone::Removed { key: *key, set: *set, result })
         }
         Task::Send(_) => None,
     }

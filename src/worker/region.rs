@@ -59,9 +59,8 @@ fn copy_pairs(
 
 /// Loads a received snapshot: the range holds what is in its files, and nothing else.
 ///
-/// It may be stopped at any point, and is then done again from the start. Therefore it clears the range first; and that is made safe before
-/// the first pair is taken in, because what [`Engine::ingest`] takes in is safe at once, while a cleared range that is not may come
-/// back.
+/// It may be stopped at any point, and is then done again from the start. Therefore it clears the range first, of whatever is there. That is
+/// synced, so that the order holds on the disk, too: what [`Engine::ingest`] takes in is safe at once.
 ///
 /// # Errors
 /// The files are not there or damaged, or the disk failed.

@@ -5,7 +5,8 @@ use crate::ids::Index;
 use crate::raftstore::{Peer, Task};
 
 impl Peer {
-    /// Carries out a CompactLog up to `index`, which stands in the log at `at`. Every peer comes to the same truncated state.
+    /// Carries out a CompactLog up to `index`, which stands in the log at `at`. Every peer that still has these entries comes to the same
+    /// truncated state.
     ///
     /// After: the truncated state is that entry's index and term, in the round's batch, and a task to delete the entries from the disk
     /// leaves after the write. The entries themselves are still there: the disk's are the worker's business, those in

@@ -3,18 +3,19 @@
 //! | name | what |
 //! |---|---|
 //! | `made_7_6_120_default` | the pairs of column family `default` of region 7, up to entry 120 of term 6; made here, to be sent |
-//! | `received_7_6_120_default` | the same, received, to be loaded |
-//! | `received_7_6_120_meta` | the `RaftSnapshotData` of the snapshot; it is there if, and only if, all others are there and complete |
+//! | `received_7_6_120_3_default` | the same, received, to be loaded; copy 3, for it may come again |
+//! | `received_7_6_120_3_meta` | the `RaftSnapshotData` of the snapshot: comes last, goes first, so where it is the others are complete |
 //! | `temporary_...` | something that is not complete |
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prost::Message;
 
 use super::{PairFile, PairFileWriter};
 use crate::engine::{Cf, EngineError, Folder};
 use crate::proto::raft_serverpb::{RaftSnapshotData, SnapshotCfFile};
-use crate::raftstore::{Origin, SnapKey};
+use crate::raftstore::{SnapFileSet, SnapKey};
 
 /// The format of the files: see `pair_file.rs`. (`RaftSnapshotData::version`; TiKV's formats are numbered below this.)
 pub const FORMAT: u64 = 100;
@@ -29,43 +30,58 @@ const META_MAX: usize = 1 << 20;
 #[derive(Clone)]
 pub struct SnapFiles {
     folder: Arc<dyn Folder>,
+    /// The number of the next copy that is received.
+    next_copy: Arc<AtomicU64>,
 }
 
 impl SnapFiles {
     /// The files that a starting store finds: those of the received snapshots that it still needs
     /// ([`Store::snapshots_in_use`](crate::raftstore::Store)). All others are removed: nobody knows any more what they were for.
     pub fn open(folder: Arc<dyn Folder>, keep: &[SnapKey]) -> Result<SnapFiles, EngineError> {
-        let files = SnapFiles { folder };
-        let kept: Vec<String> = keep.iter().map(|key| prefix(*key, Origin::Received)).collect();
+        let files = SnapFiles { folder, next_copy: Arc::default() };
+        let kept: Vec<String> = keep.iter().map(|key| prefix(*key, SnapFileSet::Received)).collect();
         files.remove_where(|name| !kept.iter().any(|prefix| name.starts_with(prefix)))?;
+        let copies = files.list()?.iter().filter_map(|name| copy_of(name)).max();
+        files.next_copy.store(copies.map_or(1, |copy| copy + 1), Ordering::Relaxed);
         Ok(files)
     }
 
     /// A new file for the pairs of one column family.
     pub fn write(&self, key: SnapKey, cf: Cf) -> Result<PairFileWriter, EngineError> {
-        Ok(PairFileWriter::new(self.folder.create(&name(key, Origin::Made, cf.name()))?))
+        Ok(PairFileWriter::new(self.folder.create(&name(key, SnapFileSet::Made, cf.name()))?))
     }
 
-    /// The files of a received snapshot, to be loaded.
+    /// The files of a received snapshot, to be loaded: of any complete copy, for they are all the same.
     ///
     /// # Errors
     /// It is not there, or not complete.
     pub fn read(&self, key: SnapKey) -> Result<Vec<(Cf, PairFile)>, EngineError> {
-        let meta = self.folder.open(&name(key, Origin::Received, "meta"))?.read(META_MAX)?;
+        let all = prefix(key, SnapFileSet::Received);
+        let names = self.folder.list()?;
+        let is_meta = |name: &&String| name.starts_with(&all) && name.ends_with("_meta");
+        let meta =
+            names.iter().find(is_meta).ok_or_else(|| EngineError::Io(format!("the {key} is not here")))?;
+        let copy = SnapFileSet::Copy(copy_of(meta).unwrap_or_default());
+        let meta = self.folder.open(meta)?.read(META_MAX)?;
         let data = RaftSnapshotData::decode(meta).map_err(|e| EngineError::Io(format!("{key}: {e}")))?;
         let open = |file: &SnapshotCfFile| {
             let cf = Cf::parse(&file.cf).map_err(|error| EngineError::Io(format!("{key}: {error}")))?;
-            let reader = self.folder.open(&name(key, Origin::Received, cf.name()))?;
+            let reader = self.folder.open(&name(key, copy, cf.name()))?;
             Ok((cf, PairFile::new(reader, file.size, file.checksum)))
         };
         data.meta.unwrap_or_default().cf_files.iter().map(open).collect()
     }
 
-    /// Removes a snapshot, as far as it is there. The meta file goes first: a snapshot with a missing file must not look complete.
-    pub fn remove(&self, key: SnapKey, origin: Origin) -> Result<(), EngineError> {
-        let prefix = prefix(key, origin);
-        self.folder.remove(&format!("{prefix}meta"))?;
+    /// Removes files of a snapshot, as far as they are there. Meta files go first: a copy with a missing file must not look complete.
+    pub fn remove(&self, key: SnapKey, set: SnapFileSet) -> Result<(), EngineError> {
+        let prefix = prefix(key, set);
+        self.remove_where(|name| name.starts_with(&prefix) && name.ends_with("_meta"))?;
         self.remove_where(|name| name.starts_with(&prefix))
+    }
+
+    /// A number for a copy that is about to be received.
+    pub(super) fn next_copy(&self) -> u64 {
+        self.next_copy.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The names of all files: for those who look whether something was left behind.
@@ -83,21 +99,27 @@ impl SnapFiles {
     }
 }
 
-/// What the names of a snapshot's files begin with.
-fn prefix(key: SnapKey, origin: Origin) -> String {
-    let origin = match origin {
-        Origin::Made => "made",
-        Origin::Received => "received",
-    };
-    format!("{origin}_{}_{}_{}_", key.region, key.term, key.index)
+/// What the names of these files begin with.
+fn prefix(key: SnapKey, set: SnapFileSet) -> String {
+    let numbers = format!("{}_{}_{}_", key.region, key.term, key.index);
+    match set {
+        SnapFileSet::Made => format!("made_{numbers}"),
+        SnapFileSet::Received => format!("received_{numbers}"),
+        SnapFileSet::Copy(copy) => format!("received_{numbers}{copy}_"),
+    }
+}
+
+/// The copy to which a received file belongs.
+fn copy_of(name: &str) -> Option<u64> {
+    name.strip_prefix("received_")?.split('_').nth(3)?.parse().ok()
 }
 
 /// The name of one file of a snapshot.
-pub(super) fn name(key: SnapKey, origin: Origin, part: &str) -> String {
-    prefix(key, origin) + part
+pub(super) fn name(key: SnapKey, set: SnapFileSet, part: &str) -> String {
+    prefix(key, set) + part
 }
 
-/// The name of a file that is being received, by the `stream`-th stream since the store started.
-pub(super) fn temporary(stream: u64, part: &str) -> String {
-    format!("{TEMPORARY}{stream}_{part}")
+/// The name of a file that is being received, of this copy.
+pub(super) fn temporary(copy: u64, part: &str) -> String {
+    format!("{TEMPORARY}{copy}_{part}")
 }

@@ -7,7 +7,7 @@ use super::send::describe;
 use super::{Permit, SnapError, SnapFiles};
 use crate::engine::{Cf, FileWriter};
 use crate::proto::raft_serverpb::{RaftMessage, RaftSnapshotData, SnapshotCfFile, SnapshotChunk};
-use crate::raftstore::{Origin, SnapKey};
+use crate::raftstore::{Event, SnapFileSet, SnapKey};
 
 /// One snapshot on its way in. Dropping it before it is complete removes what has come.
 ///
@@ -15,7 +15,7 @@ use crate::raftstore::{Origin, SnapKey};
 /// - `open` is the file at hand, with how much of it has come.
 pub struct SnapReceiver {
     files: SnapFiles,
-    stream: u64,
+    copy: u64,
     key: SnapKey,
     message: RaftMessage,
     data: RaftSnapshotData,
@@ -32,16 +32,11 @@ struct Incoming {
 }
 
 impl SnapReceiver {
-    /// Begins with the first chunk. `stream` is a number that no other stream of this store has had since it started.
+    /// Begins with the first chunk.
     ///
     /// # Errors
     /// [`SnapError::BadMessage`] for a first chunk that is none.
-    pub fn new(
-        files: SnapFiles,
-        stream: u64,
-        first: SnapshotChunk,
-        permit: Permit,
-    ) -> Result<SnapReceiver, SnapError> {
+    pub fn new(files: SnapFiles, first: SnapshotChunk, permit: Permit) -> Result<SnapReceiver, SnapError> {
         let message = first.message.ok_or(SnapError::BadMessage("the first chunk has no message"))?;
         if !first.data.is_empty() {
             return Err(SnapError::BadMessage("the first chunk has data"));
@@ -58,7 +53,16 @@ impl SnapReceiver {
         if listed.map(|file| file.size).try_fold(0, u64::checked_add) != Some(data.file_size) {
             return Err(SnapError::BadMessage("the sizes of its files do not add up"));
         }
-        let receiver = SnapReceiver { files, stream, key, message, data, at: 0, open: None, _permit: permit };
+        let receiver = SnapReceiver {
+            copy: files.next_copy(),
+            files,
+            key,
+            message,
+            data,
+            at: 0,
+            open: None,
+            _permit: permit,
+        };
         Ok(receiver)
     }
 
@@ -97,26 +101,26 @@ impl SnapReceiver {
         // LAB 2c END
     }
 
-    /// The stream has ended. Gives the files their names, the meta file last, and returns the message for the store.
+    /// The stream has ended. Gives the files their names, the meta file last, and returns what the store is to be told.
     ///
     /// # Errors
     /// Less has come than was announced, or the disk failed. What is left then has no meta file, and is removed when the store
     /// starts.
-    pub fn finish(mut self) -> Result<RaftMessage, SnapError> {
+    pub fn finish(mut self) -> Result<Event, SnapError> {
         // LAB 2c BEGIN: is everything there? then rename; the meta file says that the rest is complete
         self.skip_empty_files()?;
         if let Some(expected) = self.file_at() {
             let received = self.open.as_ref().map_or(0, |incoming| incoming.received);
             return Err(SnapError::Size { file: expected.cf, received, expected: expected.size });
         }
-        let mut meta = self.files.folder().create(&temporary(self.stream, "meta"))?;
+        let mut meta = self.files.folder().create(&temporary(self.copy, "meta"))?;
         meta.append(&self.data.encode_to_vec())?;
         meta.sync()?;
         for part in Cf::DATA.map(Cf::name).into_iter().chain(["meta"]) {
-            let (from, to) = (temporary(self.stream, part), name(self.key, Origin::Received, part));
+            let (from, to) = (temporary(self.copy, part), name(self.key, SnapFileSet::Copy(self.copy), part));
             self.files.folder().rename(&from, &to)?;
         }
-        Ok(std::mem::take(&mut self.message))
+        Ok(Event::Snapshot { message: std::mem::take(&mut self.message), copy: self.copy })
         // LAB 2c END
     }
 
@@ -133,7 +137,7 @@ impl SnapReceiver {
     /// Begins the temporary file of the column family at hand.
     fn open_file(&self) -> Result<Incoming, SnapError> {
         let cf = self.file_at().map(|file| file.cf).unwrap_or_default();
-        let file = self.files.folder().create(&temporary(self.stream, &cf))?;
+        let file = self.files.folder().create(&temporary(self.copy, &cf))?;
         Ok(Incoming { file, received: 0, checksum: crc32fast::Hasher::new() })
     }
 
@@ -164,7 +168,7 @@ impl SnapReceiver {
 impl Drop for SnapReceiver {
     fn drop(&mut self) {
         for part in Cf::DATA.map(Cf::name).into_iter().chain(["meta"]) {
-            if let Err(error) = self.files.folder().remove(&temporary(self.stream, part)) {
+            if let Err(error) = self.files.folder().remove(&temporary(self.copy, part)) {
                 tracing::warn!(%error, "a temporary file stays until the store starts again");
             }
         }

@@ -6,7 +6,7 @@ use super::files::name;
 use super::{Permit, SnapError, SnapFiles};
 use crate::engine::{EngineError, FileReader};
 use crate::proto::raft_serverpb::{RaftMessage, RaftSnapshotData, SnapshotCfFile, SnapshotChunk};
-use crate::raftstore::{Origin, SnapKey};
+use crate::raftstore::{SnapFileSet, SnapKey};
 
 /// One snapshot on its way out.
 ///
@@ -56,7 +56,7 @@ impl SnapSender {
                 }
             }
             let Some(file) = self.rest.next() else { return Ok(None) };
-            self.open = Some(self.files.folder().open(&name(self.key, Origin::Made, &file.cf))?);
+            self.open = Some(self.files.folder().open(&name(self.key, SnapFileSet::Made, &file.cf))?);
         }
         // LAB 2c END
     }

@@ -5,7 +5,6 @@ use raftkv::ids::PeerId;
 use super::driver::Driver;
 use super::faults::Fault;
 use super::net::Net;
-use super::trace::Event;
 use crate::rng::Rng;
 
 /// How likely each kind of trouble is, in percent of the steps. What is left over delivers messages.
@@ -126,7 +125,7 @@ impl<D: Driver> Net<D> {
             let n = rng.below(self.wire.len() as u64) as usize;
             let m = self.wire.remove(n).expect("n is below the length");
             self.faults.count(Fault::Loss);
-            self.trace.note(Event::Lost(m, "the script loses it"));
+            self.lost(m, "the script loses it");
         }
     }
 

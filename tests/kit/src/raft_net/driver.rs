@@ -1,12 +1,15 @@
 //! How the net drives the code under test: through `Raft` alone (stages 2aa and 2ab), or through `RawNode`
 //! and its `Ready` (stage 2ac). Everything else in the net is the same for both.
 
-use raftkv::proto::eraftpb::{Entry, HardState, Message};
+use raftkv::ids::{Index, PeerId};
+use raftkv::proto::eraftpb::{Entry, HardState, Message, Snapshot};
 use raftkv::raft::{Config, LogStorage, MemLogStorage, Raft, RaftError, RawNode, Ready};
 
 /// What a node wants done after a step.
 #[derive(Default)]
 pub struct Work {
+    /// To be saved in place of the log and of the state machine.
+    pub snapshot: Option<Snapshot>,
     /// To be written, if it changed.
     pub hard_state: Option<HardState>,
     /// To be written.
@@ -37,6 +40,10 @@ pub trait Driver: Sized {
     fn propose(&mut self, data: bytes::Bytes) -> Result<(), RaftError>;
     /// What is to be done now, if anything.
     fn poll(&mut self) -> Option<Work>;
+    /// The state machine has the data of the snapshot that ends here.
+    fn loaded(&mut self, index: Index);
+    /// What became of a snapshot on its way to a peer.
+    fn report_snapshot(&mut self, peer: PeerId, arrived: bool);
     /// The write of `work` is on disk. Returns what is to be applied.
     fn written(&mut self, work: Work) -> Vec<Entry>;
 }
@@ -47,12 +54,14 @@ pub struct Direct {
     /// What has been handed out to be written: not to be handed out again while the write is under way.
     issued_state: HardState,
     issued_entries: Vec<Entry>,
+    issued_snapshot: Option<Snapshot>,
 }
 
 impl Driver for Direct {
     fn start(config: &Config, disk: MemLogStorage) -> Result<Direct, RaftError> {
         let issued_state = *disk.hard_state();
-        Ok(Direct { raft: Raft::new(config, disk)?, issued_state, issued_entries: Vec::new() })
+        let raft = Raft::new(config, disk)?;
+        Ok(Direct { raft, issued_state, issued_entries: Vec::new(), issued_snapshot: None })
     }
 
     fn raft(&self) -> &Raft<MemLogStorage> {
@@ -92,7 +101,13 @@ impl Driver for Direct {
             self.issued_entries = unstable.to_vec();
             work.entries = unstable.to_vec();
         }
+        let snapshot = self.raft.log().pending_snapshot();
+        if snapshot != self.issued_snapshot.as_ref() {
+            self.issued_snapshot = snapshot.cloned();
+            work.snapshot = snapshot.cloned();
+        }
         let idle = work.now.is_empty()
+            && work.snapshot.is_none()
             && work.after_persist.is_empty()
             && work.hard_state.is_none()
             && work.entries.is_empty()
@@ -100,7 +115,18 @@ impl Driver for Direct {
         (!idle).then_some(work)
     }
 
+    fn loaded(&mut self, index: Index) {
+        self.raft.on_applied(index);
+    }
+
+    fn report_snapshot(&mut self, peer: PeerId, arrived: bool) {
+        self.raft.report_snapshot(peer, arrived);
+    }
+
     fn written(&mut self, work: Work) -> Vec<Entry> {
+        if let Some(last) = work.snapshot.and_then(|snapshot| snapshot.metadata) {
+            self.raft.on_snapshot_saved(last.index);
+        }
         if let Some(last) = work.entries.last() {
             self.raft.on_persisted(last.index, last.term);
         }
@@ -112,6 +138,7 @@ impl Driver for Direct {
         if let Some(last) = committed.last() {
             self.raft.on_applied(last.index);
         }
+        self.raft.compact_log();
         committed
     }
 }
@@ -158,12 +185,21 @@ impl Driver for Readied {
         let mut ready = self.node.ready();
         self.out = true;
         Some(Work {
+            snapshot: ready.snapshot.clone(),
             hard_state: ready.hard_state,
             entries: ready.entries.clone(),
             now: std::mem::take(&mut ready.messages),
             after_persist: std::mem::take(&mut ready.persisted_messages),
             ready: Some(ready),
         })
+    }
+
+    fn loaded(&mut self, index: Index) {
+        self.node.raft_mut().on_applied(index);
+    }
+
+    fn report_snapshot(&mut self, peer: PeerId, arrived: bool) {
+        self.node.report_snapshot(peer, arrived);
     }
 
     fn written(&mut self, work: Work) -> Vec<Entry> {

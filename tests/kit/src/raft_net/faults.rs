@@ -8,7 +8,6 @@ use raftkv::proto::eraftpb::Message;
 
 use super::driver::Driver;
 use super::net::Net;
-use super::trace::Event;
 use crate::rng::Rng;
 
 /// A kind of trouble.
@@ -169,7 +168,7 @@ impl<D: Driver> Net<D> {
         let count = lost.len();
         for m in lost {
             self.faults.count(Fault::Loss);
-            self.trace.note(Event::Lost(m, "the script loses it"));
+            self.lost(m, "the script loses it");
         }
         count
     }

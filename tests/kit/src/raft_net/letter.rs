@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use raftkv::ids::{Index, PeerId, Term};
-use raftkv::proto::eraftpb::{Entry, Message, MessageType};
+use raftkv::proto::eraftpb::{ConfState, Entry, Message, MessageType, Snapshot, SnapshotMetadata};
 
 /// A message in the making: `append(2, 1).term(3).after(4, 2).entries(&[3, 3]).commit(4)`.
 #[derive(Clone, Debug)]
@@ -50,6 +50,15 @@ pub fn heartbeat(from: PeerId, to: PeerId) -> Letter {
 /// The answer to a heartbeat.
 pub fn heartbeat_reply(from: PeerId, to: PeerId) -> Letter {
     letter(MessageType::MsgHeartbeatResponse, from, to)
+}
+
+/// A snapshot (InstallSnapshot) that ends at `index` of `term`, of a group of these voters.
+pub fn snapshot(from: PeerId, to: PeerId, (index, term): (Index, Term), voters: &[PeerId]) -> Letter {
+    let conf_state = Some(ConfState { voters: voters.to_vec(), ..Default::default() });
+    let metadata = Some(SnapshotMetadata { conf_state, index, term });
+    let mut l = letter(MessageType::MsgSnapshot, from, to);
+    l.0.snapshot = Some(Snapshot { metadata, ..Default::default() });
+    l
 }
 
 /// A proposal that `from` passes on for a client, one entry for each text.
@@ -159,6 +168,10 @@ pub fn message_text(m: &Message) -> String {
         MessageType::MsgRequestVoteResponse if m.reject => " REFUSED".to_string(),
         MessageType::MsgRequestVoteResponse => " granted".to_string(),
         MessageType::MsgHeartbeat => format!(" commit {}", m.commit),
+        MessageType::MsgSnapshot => {
+            let last = m.snapshot.clone().unwrap_or_default().metadata.unwrap_or_default();
+            format!(" up to {}@{}", last.index, last.term)
+        }
         MessageType::MsgPropose => {
             let data = m.entries.iter().map(|e| String::from_utf8_lossy(&e.data).into_owned());
             format!(" [{}]", data.collect::<Vec<_>>().join(" "))

@@ -81,6 +81,8 @@ impl<D: Driver> Net<D> {
         self.look(id);
         self.ask_invariants(|invariant, world| invariant.on_start(world, id));
         self.settle(id);
+        self.load_snapshot(id);
+        self.settle(id);
     }
 
     /// The node, or a clear word why there is none.
@@ -133,8 +135,26 @@ impl<D: Driver> Net<D> {
         for m in std::mem::take(&mut work.after_persist) {
             self.post(id, m);
         }
+        let snapshot = work.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.clone());
         let committed = self.peer(id).written(work);
         self.node_mut(id).applied.extend(committed);
+        if let Some(last) = snapshot {
+            self.node_mut(id).loading = Some(last.index);
+        }
+        self.observe(id);
+        self.load_snapshot(id);
+    }
+
+    /// The state machine becomes that of the snapshot, if there is one to load.
+    #[track_caller]
+    pub(super) fn load_snapshot(&mut self, id: PeerId) {
+        let node = self.node_mut(id);
+        if node.loading_held {
+            return;
+        }
+        let Some(index) = node.loading.take() else { return };
+        (node.applied_base, node.applied) = (index, Vec::new());
+        self.peer(id).loaded(index);
         self.observe(id);
     }
 
@@ -142,6 +162,11 @@ impl<D: Driver> Net<D> {
     fn write(&mut self, id: PeerId, work: &Work) {
         let node = self.world.nodes.get_mut(&id).expect("only nodes write");
         let peer = self.peers.get_mut(&id).expect("it is up");
+        if let Some(snapshot) = &work.snapshot {
+            node.disk.apply_snapshot(snapshot);
+            peer.disk().apply_snapshot(snapshot);
+            node.unsaved_from = 0;
+        }
         if let Some(first) = work.entries.first() {
             let last = node.disk.last_index().expect("MemLogStorage does not fail");
             assert!(
@@ -198,7 +223,7 @@ impl<D: Driver> Net<D> {
         assert!(m.from == id, "node {id} sends a message that is signed by {}: {}", m.from, message_text(&m));
         self.ask_invariants(|invariant, world| invariant.on_send(world, &m));
         if let Some(why) = self.faults.lose(&m) {
-            return self.trace.note(Event::Lost(m, why));
+            return self.lost(m, why);
         }
         if self.faults.hold(&m) {
             return self.trace.note(Event::Held(m));
@@ -221,19 +246,42 @@ impl<D: Driver> Net<D> {
     #[track_caller]
     pub(super) fn deliver(&mut self, m: Message) {
         if let Some(why) = self.faults.cut_off(&m) {
-            return self.trace.note(Event::Lost(m, why));
+            return self.lost(m, why);
         }
         if !self.peers.contains_key(&m.to) {
-            return self.trace.note(Event::Lost(m, "the receiver is down"));
+            return self.lost(m, "the receiver is down");
         }
         self.trace.note(Event::Delivered(m.clone()));
-        let (id, what) = (m.to, m.msg_type());
-        let Err(error) = self.act(id, |peer| peer.step(m)) else { return };
+        let (from, id, what) = (m.from, m.to, m.msg_type());
+        let result = self.act(id, |peer| peer.step(m));
+        if what == MessageType::MsgSnapshot {
+            self.report_snapshot(from, id, true);
+        }
+        let Err(error) = result else { return };
         self.trace.note(Event::Refused(id, error.to_string()));
         assert!(
             what == MessageType::MsgPropose,
             "node {id} calls a message an error that a peer of the same code has sent: {error}"
         );
+    }
+
+    /// A message does not arrive. Who sent a snapshot learns of it: its owner has a stream that breaks.
+    #[track_caller]
+    pub(super) fn lost(&mut self, m: Message, why: &'static str) {
+        let (from, to, what) = (m.from, m.to, m.msg_type());
+        self.trace.note(Event::Lost(m, why));
+        if what == MessageType::MsgSnapshot {
+            self.report_snapshot(from, to, false);
+        }
+    }
+
+    /// The owner of a node tells it what became of a snapshot.
+    #[track_caller]
+    pub fn report_snapshot(&mut self, id: PeerId, to: PeerId, arrived: bool) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.report_snapshot(to, arrived);
+            self.settle(id);
+        }
     }
 
     /// Takes a look at a node and asks the invariants.
@@ -252,7 +300,11 @@ impl<D: Driver> Net<D> {
         let first = log.first_index();
         let entries = log.entries(first, log.last_index() + 1);
         let seen = &mut node.seen;
-        if seen.first != first {
+        if seen.first > 0 && seen.first < first && first <= seen.last() + 1 {
+            // Compacted: what is left is as it was.
+            seen.log.drain(..(first - seen.first) as usize);
+            seen.first = first;
+        } else if seen.first != first {
             (seen.first, seen.log) = (first, Vec::new());
         }
         let same = seen.log.iter().zip(entries).take_while(|(a, b)| a == b).count();

@@ -66,6 +66,10 @@ pub struct Node {
     pub applied_base: Index,
     /// What is known of its inside.
     pub seen: Seen,
+    /// Where the snapshot ends that the state machine still has to load.
+    pub loading: Option<Index>,
+    /// A state machine that is held loads no snapshot.
+    pub(super) loading_held: bool,
     /// A held disk completes no write.
     pub(super) disk_held: bool,
     /// Writes under way, oldest first.
@@ -85,6 +89,8 @@ impl Node {
             applied_base: compacted_to(&disk),
             disk,
             seen: Seen::default(),
+            loading: None,
+            loading_held: false,
             disk_held: false,
             writing: VecDeque::new(),
             starts: 0,

@@ -182,7 +182,7 @@ impl<D: Driver> Net<D> {
     pub fn ask(&mut self, m: impl Into<Message>) -> Message {
         let m = m.into();
         let answer = match m.msg_type() {
-            MessageType::MsgAppend => MessageType::MsgAppendResponse,
+            MessageType::MsgAppend | MessageType::MsgSnapshot => MessageType::MsgAppendResponse,
             MessageType::MsgHeartbeat => MessageType::MsgHeartbeatResponse,
             MessageType::MsgRequestVote => MessageType::MsgRequestVoteResponse,
             other => panic!("{other:?} has no answer to wait for"),
@@ -293,6 +293,33 @@ impl<D: Driver> Net<D> {
     pub fn at_once(&mut self, id: PeerId, steps: impl FnOnce(&mut D) -> Result<(), RaftError>) {
         self.command(format!("several steps of {id} at once"));
         self.act(id, steps).expect("none of the steps is an error");
+    }
+
+    /// The node's owner drops the log up to `index`, which is applied, from its disk. The node hears of it with its next write.
+    #[track_caller]
+    pub fn compact(&mut self, id: PeerId, index: Index) {
+        self.command(format!("compact {id} up to {index}"));
+        let node = self.node_mut(id);
+        node.disk
+            .compact(index)
+            .unwrap_or_else(|e| panic!("node {id} cannot be compacted up to {index}: {e}"));
+        self.peer(id).disk().compact(index).expect("its own view of the disk is the same");
+    }
+
+    /// The node's state machine loads no snapshot, until [`Net::release_loading`].
+    #[track_caller]
+    pub fn hold_loading(&mut self, id: PeerId) {
+        self.command(format!("hold the loading of {id}"));
+        self.node_mut(id).loading_held = true;
+    }
+
+    /// It does again.
+    #[track_caller]
+    pub fn release_loading(&mut self, id: PeerId) {
+        self.command(format!("release the loading of {id}"));
+        self.node_mut(id).loading_held = false;
+        self.load_snapshot(id);
+        self.settle(id);
     }
 
     /// Many proposals at once, before the node gets to do anything else.

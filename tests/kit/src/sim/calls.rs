@@ -161,7 +161,8 @@ impl Sim {
                 let leader = error.not_leader.as_ref().and_then(|e| e.leader).map(|peer| peer.store_id);
                 // Two stores of a minority would send the client back and forth between them for ever.
                 let leader = leader.filter(|leader| self.silent.get(&region) != Some(leader));
-                self.look_elsewhere(region, leader);
+                let asked = call.asked;
+                self.look_elsewhere(region, asked, leader);
                 let wait = if leader.is_some() { 0 } else { BACK_OFF };
                 self.schedule(wait, Happening::Ask(id));
             }
@@ -180,8 +181,8 @@ impl Sim {
         if call.only.is_some() {
             return self.end(id, Ending::Unknown);
         }
-        let region = call.region;
-        self.look_elsewhere(region, None);
+        let (region, asked) = (call.region, call.asked);
+        self.look_elsewhere(region, asked, None);
         self.schedule(BACK_OFF, Happening::Ask(id));
     }
 
@@ -192,7 +193,7 @@ impl Sim {
         let (region, store) = (call.region, call.asked);
         call.last_word = format!("no answer from store {store} in time");
         self.silent.insert(region, store);
-        self.look_elsewhere(region, None);
+        self.look_elsewhere(region, store, None);
         self.on_unknown(id);
     }
 
@@ -206,7 +207,12 @@ impl Sim {
         }
     }
 
-    fn look_elsewhere(&mut self, region: RegionId, leader: Option<StoreId>) {
+    /// The store that was asked does not serve the region; `leader` does, if it is known. If another client has looked elsewhere since,
+    /// that is as good: or six clients that turn away from one of three stores would come round to it.
+    fn look_elsewhere(&mut self, region: RegionId, asked: StoreId, leader: Option<StoreId>) {
+        if leader.is_none() && self.leaders.get(&region) != Some(&asked) {
+            return;
+        }
         let next = leader.unwrap_or_else(|| {
             let last = self.leaders.get(&region).copied().unwrap_or_default();
             let mut after = self.machines.range(last + 1..).chain(self.machines.iter());

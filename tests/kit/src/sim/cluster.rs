@@ -208,7 +208,7 @@ impl Sim {
             Happening::Message(message) => self.on_message(*message),
             Happening::Request { store, id } => self.on_request(store, id),
             Happening::TaskDone(id, boot, done) => self.on_task_done(id, boot, *done),
-            Happening::Snapshot(id, boot, message) => self.on_snapshot(id, boot, *message),
+            Happening::Snapshot(id, boot, event) => self.on_snapshot(id, boot, *event),
             other => unreachable!("this is for no store: {other:?}"),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use raftkv::ids::StoreId;
 use raftkv::proto::raft_serverpb::{RaftMessage, SnapshotChunk};
-use raftkv::raftstore::{CommandId, TaskDone};
+use raftkv::raftstore::{CommandId, Event, TaskDone};
 
 use super::Micros;
 use super::calls::CallId;
@@ -47,8 +47,8 @@ pub(super) enum Happening {
     StreamDone(u64),
     /// Both ends of a stream notice that it is broken.
     StreamBroken(u64),
-    /// A snapshot has been received: its message comes to the store, if that is still in the same life.
-    Snapshot(StoreId, u64, Box<RaftMessage>),
+    /// A snapshot has been received: the store hears of it, if it is still in the same life.
+    Snapshot(StoreId, u64, Box<Event>),
     /// A crashed machine comes back.
     Restart(StoreId),
     /// The next stroke of random trouble.

@@ -123,7 +123,11 @@ impl Sim {
         if !self.run_while(secs(5), |sim| !sim.workers_rest() || !left(sim).is_empty()) {
             self.break_off(
                 "when nobody needs a snapshot any more, its files are removed (SnapFiles)",
-                &format!("all is done since 5 s, and there are files left: {:?}", left(self)),
+                &format!(
+                    "all is done since 5 s; files left: {:?}; under way: {}",
+                    left(self),
+                    self.under_way()
+                ),
             );
         }
     }

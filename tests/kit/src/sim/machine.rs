@@ -13,6 +13,9 @@ use super::workers::Queues;
 /// How long a tick is on a clock that runs right.
 pub const TICK: Micros = 10_000;
 
+/// How long a task of a worker takes, unless the test says otherwise.
+pub const WORKER_LATENCY: (Micros, Micros) = (500, 3000);
+
 /// So many snapshots a store sends, and so many it receives, at once.
 const SNAPSHOTS: usize = 2;
 
@@ -64,7 +67,7 @@ impl Machine {
             crash: Crash::PowerCut,
             files: None,
             queues: Queues::default(),
-            worker_latency: (500, 3000),
+            worker_latency: WORKER_LATENCY,
             outgoing: VecDeque::new(),
             sending: Permits::new(SNAPSHOTS),
             receiving: Permits::new(SNAPSHOTS),

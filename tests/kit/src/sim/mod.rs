@@ -37,7 +37,8 @@
 //! | `hold(a, b)`, `release()` | messages that come late, in any order |
 //! | `weather(..)` | loss, duplication, delay |
 //! | `crash(s)`, `kill(s)`, `crash_at_write(s, n, fault)`, `kill_at_write(..)`, `restart(s)`, `shut_down(s)` | power cut, dead process, stop in the middle |
-//! | `edit_disk(s, ..)` | somebody changes the disk of a machine that is down |
+//! | `slow_workers(s, ..)`, `Weather::stream_trouble` | snapshots that take long to make or load; streams that break |
+//! | `edit_disk(s, ..)`, `edit_files(s, ..)` | somebody changes the disk of a machine that is down |
 //! | `log_on_disk(s)`, `holders_of_put(key, value)`, `data(s, key)` | what lies on the disks |
 //! | `slow_disk(s, ..)`, `drift(s, percent)` | a slow disk, a wrong clock |
 //! | `trouble(nemesis)`, `end_trouble()` | all of that at random |

@@ -107,6 +107,7 @@ impl Sim {
             let machine = self.machines.get_mut(&id).expect("it is there");
             machine.tick = super::TICK;
             machine.disk_latency = (100, 400);
+            machine.worker_latency = super::machine::WORKER_LATENCY;
             machine.disk.call_off();
             self.start(id);
         }

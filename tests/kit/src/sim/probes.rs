@@ -73,6 +73,23 @@ impl Sim {
         snapshot.get(Cf::Default, key.as_bytes()).expect("the simulated disk can be read")
     }
 
+    /// What a store holds at a key in a column family.
+    pub fn data_cf(&self, id: StoreId, cf: &str, key: &str) -> Option<Bytes> {
+        let cf = Cf::parse(cf).expect("the test names a column family that there is");
+        let snapshot = self.store(id).engines().kv.snapshot();
+        snapshot.get(cf, key.as_bytes()).expect("the simulated disk can be read")
+    }
+
+    /// Where the log of region 1 begins on a store, in memory.
+    pub fn first_index(&self, id: StoreId) -> u64 {
+        self.peer(id).node().raft().log().first_index()
+    }
+
+    /// True if the cluster has such a store, be it up or down.
+    pub fn has_machine(&self, id: StoreId) -> bool {
+        self.machines.contains_key(&id)
+    }
+
     /// The log of region 1 on a machine's raft engine: what a power cut would leave of it.
     pub fn log_on_disk(&self, id: StoreId) -> Vec<Entry> {
         let disk = self.machines[&id].disk.synced("raft");
@@ -82,6 +99,19 @@ impl Sim {
         cursor.seek_to_first().expect("the simulated disk can be read");
         while let Some((_, value)) = cursor.entry() {
             entries.push(Entry::decode(value).expect("what lies under the key of an entry is an entry"));
+            cursor.next().expect("the simulated disk can be read");
+        }
+        entries
+    }
+
+    /// The entries of region 1's log on a store's raft engine, as written, whatever a power cut would leave.
+    pub fn entries_written(&self, id: StoreId) -> Vec<u64> {
+        let raft = self.store(id).engines().raft.snapshot();
+        let mut cursor = raft.cursor(Cf::Default, keys::raft_log_range(REGION, 0, u64::MAX));
+        let mut entries = Vec::new();
+        cursor.seek_to_first().expect("the simulated disk can be read");
+        while let Some((key, _)) = cursor.entry() {
+            entries.extend(keys::raft_log_index(REGION, key));
             cursor.next().expect("the simulated disk can be read");
         }
         entries

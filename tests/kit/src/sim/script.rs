@@ -218,6 +218,14 @@ impl Sim {
         self.run_while(time, |_| true);
     }
 
+    /// Time passes until the log of a store is as long as its leader's.
+    pub fn settle_logs(&mut self, id: StoreId) {
+        self.until("entries reach a store that can be reached (section 5.3)", secs(10), |sim| {
+            let last = |id: StoreId| sim.peer(id).node().raft().log().last_index();
+            sim.elected().is_some_and(|leader| last(leader) == last(id))
+        });
+    }
+
     /// Time passes until the condition holds. If it does not within the limit, the test fails: `why` says why it must.
     pub fn until(&mut self, why: &str, limit: Micros, condition: impl Fn(&Sim) -> bool) {
         if !self.run_while(limit, |sim| !condition(sim)) {

@@ -23,6 +23,13 @@ pub(super) struct Stream {
     receiver: Option<SnapReceiver>,
 }
 
+impl Stream {
+    /// In a few words.
+    pub fn text(&self) -> String {
+        format!("{} from store {} to {}", self.key, self.from, self.to)
+    }
+}
+
 /// All of them, by their number.
 pub(super) type Streams = BTreeMap<u64, Stream>;
 
@@ -157,7 +164,7 @@ impl Sim {
             return Err("the receiver has enough to do".to_string());
         };
         let files = machine.files.clone().expect("a store that runs has its files");
-        let receiver = SnapReceiver::new(files, id, chunk, permit).map_err(|error| error.to_string())?;
+        let receiver = SnapReceiver::new(files, chunk, permit).map_err(|error| error.to_string())?;
         stream.receiver = Some(receiver);
         Ok(())
     }
@@ -176,8 +183,8 @@ impl Sim {
         if self.machines[&to].disk.is_stopped() {
             return self.on_failure(to, "it stopped while it received a snapshot".to_string());
         }
-        let message = match finished {
-            Ok(message) => message,
+        let event = match finished {
+            Ok(event) => event,
             Err(error) => return self.break_stream(id, &error.to_string()),
         };
         self.counts.received += 1;
@@ -186,7 +193,7 @@ impl Sim {
             self.now,
             What::Stream(id, format!("{}: all of it is on store {to}", self.streams[&id].key)),
         );
-        self.schedule(0, Happening::Snapshot(to, boot, Box::new(message)));
+        self.schedule(0, Happening::Snapshot(to, boot, Box::new(event)));
         if self.network.is_cut((to, from)) {
             // The sender never learns of it.
             self.network.strike(Fault::Cut);
@@ -196,13 +203,15 @@ impl Sim {
         self.schedule(time, Happening::StreamDone(id));
     }
 
-    /// The message of a received snapshot comes to its store.
-    pub(super) fn on_snapshot(&mut self, id: StoreId, boot: u64, message: RaftMessage) -> Option<StoreId> {
+    /// A received snapshot comes to its store.
+    pub(super) fn on_snapshot(&mut self, id: StoreId, boot: u64, event: Event) -> Option<StoreId> {
         if self.machines[&id].boot != boot {
             return None;
         }
-        self.trace.arrived(self.now, &message);
-        self.hand(id, Event::Snapshot(message))
+        if let Event::Snapshot { message, .. } = &event {
+            self.trace.arrived(self.now, message);
+        }
+        self.hand(id, event)
     }
 
     /// The sender hears that all is well.

@@ -1,6 +1,6 @@
 //! What a test does to machines and links.
 
-use raftkv::engine::Fault as WriteFault;
+use raftkv::engine::{Fault as WriteFault, Folder};
 use raftkv::ids::StoreId;
 use raftkv::raftstore::Engines;
 
@@ -129,6 +129,16 @@ impl Sim {
         let disk = &self.machines[&id].disk;
         disk.restart(Crash::Kill);
         edit(&disk.open());
+        disk.restart(Crash::Kill);
+    }
+
+    /// Somebody changes the files of a machine that is down.
+    pub fn edit_files(&mut self, id: StoreId, edit: impl FnOnce(&dyn Folder)) {
+        self.say(format!("somebody changes the files of store {id}"));
+        assert!(!self.stores.contains_key(&id), "store {id} runs: its disk is its own");
+        let disk = &self.machines[&id].disk;
+        disk.restart(Crash::Kill);
+        edit(&*disk.folder());
         disk.restart(Crash::Kill);
     }
 

@@ -9,6 +9,7 @@ use raftkv::worker;
 use super::events::Happening;
 use super::faults::Fault;
 use super::invariants::work;
+use super::streams::Stream;
 use super::trace::What;
 use super::{Micros, Sim};
 
@@ -115,6 +116,16 @@ impl Sim {
     pub(super) fn workers_rest(&self) -> bool {
         self.streams.is_empty()
             && self.machines.values().all(|machine| machine.queues.are_empty() && machine.outgoing.is_empty())
+    }
+
+    /// What is under way beside the stores.
+    pub(super) fn under_way(&self) -> String {
+        let streams = self.streams.values().map(Stream::text);
+        let busy = self.machines.iter().filter(|(_, machine)| !machine.queues.are_empty());
+        streams
+            .chain(busy.map(|(id, machine)| format!("store {id}: {:?}", machine.queues)))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// What a store that ends says goes out; what it wants done does not happen any more.

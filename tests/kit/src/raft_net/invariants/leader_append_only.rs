@@ -26,7 +26,7 @@ impl Invariant for LeaderAppendOnly {
             return Ok(());
         }
         let Some((term, last)) = self.leading.insert(id, (seen.term, seen.last())) else { return Ok(()) };
-        check(term != seen.term || seen.changed_from > last, || {
+        check(term != seen.term || seen.changed_from > last.max(seen.first - 1), || {
             format!(
                 "node {id} leads term {term}, its log ended at {last}, and now entry {} is different or gone",
                 seen.changed_from

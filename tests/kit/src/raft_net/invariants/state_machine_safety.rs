@@ -14,7 +14,7 @@ use crate::raft_net::letter::entry_text;
 pub struct StateMachineSafety {
     decided: BTreeMap<Index, (PeerId, Entry)>,
     compared_commit: BTreeMap<PeerId, Index>,
-    compared_applied: BTreeMap<PeerId, usize>,
+    compared_applied: BTreeMap<PeerId, Index>,
 }
 
 impl Invariant for StateMachineSafety {
@@ -31,8 +31,9 @@ impl Invariant for StateMachineSafety {
                 self.decide(id, entry, "has committed")?;
             }
         }
-        let done = self.compared_applied.insert(id, node.applied.len()).unwrap_or(0);
-        for (n, entry) in node.applied.iter().enumerate().skip(done) {
+        let applied = node.applied_base + node.applied.len() as u64;
+        let done = self.compared_applied.insert(id, applied).unwrap_or(0).saturating_sub(node.applied_base);
+        for (n, entry) in node.applied.iter().enumerate().skip(done as usize) {
             let expected = node.applied_base + 1 + n as u64;
             check(entry.index == expected, || {
                 format!(

@@ -1,7 +1,7 @@
 //! A leader sends what its log has, and only a leader sends it (section 5.3, figure 2).
 
 use raftkv::proto::eraftpb::{Message, MessageType};
-use raftkv::raft::Role;
+use raftkv::raft::{LogStorage, Role};
 
 use super::{Invariant, Verdict, World, check};
 use crate::raft_net::letter::log_text;
@@ -19,7 +19,7 @@ impl Invariant for TrueMessages {
         check(world.voters.contains(&m.to) && m.to != m.from, || {
             format!("node {} writes to {}", m.from, m.to)
         })?;
-        let leads = matches!(m.msg_type(), MessageType::MsgAppend | MessageType::MsgHeartbeat);
+        let leads = raftkv::raft::is_from_leader(m.msg_type());
         let seen = world.seen(m.from);
         // A message that waited for the disk may be of an earlier term: nothing to compare it with.
         if !leads || seen.term != m.term {
@@ -28,6 +28,9 @@ impl Invariant for TrueMessages {
         check(seen.role == Role::Leader, || {
             format!("node {} is a {:?} and sends {:?}", m.from, seen.role, m.msg_type())
         })?;
+        if m.msg_type() == MessageType::MsgSnapshot {
+            return is_own_snapshot(world, m);
+        }
         if m.msg_type() != MessageType::MsgAppend {
             return Ok(());
         }
@@ -50,4 +53,21 @@ impl Invariant for TrueMessages {
         }
         Ok(())
     }
+}
+
+/// A snapshot is of what the sender has applied, names its term, and leaves no gap to the sender's log.
+fn is_own_snapshot(world: &World, m: &Message) -> Verdict {
+    let seen = world.seen(m.from);
+    let last = m.snapshot.clone().unwrap_or_default().metadata.unwrap_or_default();
+    let node = &world.nodes[&m.from];
+    check(node.has_on_disk(last.index, last.term) && last.index <= seen.applied, || {
+        format!(
+            "node {} sends a snapshot up to {}@{}, and has applied {}; its disk has {:?} there",
+            m.from,
+            last.index,
+            last.term,
+            seen.applied,
+            node.disk.term(last.index)
+        )
+    })
 }

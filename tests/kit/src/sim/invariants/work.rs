@@ -16,7 +16,7 @@ pub fn task_text(task: &Task) -> String {
         Task::DeleteLog { region, end } => format!("deletes the log entries of region {region} before {end}"),
         Task::Generate(generate) => format!("makes the {}", generate.key),
         Task::Load { key, .. } => format!("loads the {key}"),
-        Task::Remove { key, origin } => format!("removes the files of the {key} ({origin:?})"),
+        Task::Remove { key, set } => format!("removes files of the {key}: {set:?}"),
         Task::Send(_) => "sends a snapshot".to_string(),
     }
 }
