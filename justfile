@@ -43,6 +43,15 @@ test-2b *FILTERS: (_stage "stage-2b" "stage_2b" "" FILTERS)
 test-2b-rocksdb *FILTERS:
     @. "$(./setup --rocksdb-env)" && RAFTKV_ENGINE=rocksdb just _stage stage-2b,rocksdb stage_2b "" "$@"
 
+# Stage 2c: log GC and snapshots
+[group('stages')]
+test-2c *FILTERS: (_stage "stage-2c" "stage_2c" "" FILTERS)
+
+# Stage 2c with RocksDB under every simulated store; needs `./setup --rocksdb` once
+[group('stages')]
+test-2c-rocksdb *FILTERS:
+    @. "$(./setup --rocksdb-env)" && RAFTKV_ENGINE=rocksdb just _stage stage-2c,rocksdb stage_2c "" "$@"
+
 # Run one test again with the seed that a failure named, and show all that happens: `just replay stage_2b::chaos::x 17`
 [no-exit-message]
 [group('stages')]
@@ -50,6 +59,7 @@ replay TEST SEED:
     #!/bin/sh
     test=${1#stage_*::}
     case $1 in
+        stage_2c::*) target=stage_2c feature=stage-2c ;;
         stage_2b::*) target=stage_2b feature=stage-2b ;;
         stage_2a::*) target=stage_2a feature=stage-2a ;;
         stage_1::*) target=stage_1 feature=stage-1 ;;
@@ -130,6 +140,7 @@ test:
 _test-rocksdb:
     . "$(./setup --rocksdb-env)" && cargo test && just _lint --features rocksdb,stage-3b
     just test-2b-rocksdb
+    just test-2c-rocksdb
 
 # Read-only checks: format, lints, docs, the repository's rules, generated code, markers
 [group('developers')]

@@ -29,7 +29,7 @@ use crate::proto::eraftpb::{HardState, Snapshot};
 use crate::proto::raft_serverpb::{
     PeerState, RaftApplyState, RaftSnapshotData, RaftTruncatedState, RegionLocalState,
 };
-use crate::raft::StorageError;
+use crate::raft::{LogStorage, StorageError};
 
 /// So many looks find a snapshot unused before it is given up.
 const IDLE_LOOKS: u32 = 2;
@@ -94,18 +94,17 @@ impl PeerStorage {
         }
     }
 
-    /// What the worker needs to make a snapshot of the data as it is now, if one is wanted. Between two rounds of work the data is exactly
-    /// that of the applied index.
-    pub(super) fn generate(&self) -> Result<Option<Generate>, StorageError> {
-        if *self.generation.borrow() != Generation::Wanted || self.loading.is_some() {
-            return Ok(None);
-        }
-        // LAB 2c BEGIN: which entry does the data end with, and what was its term? then it is running
-        let index = self.apply_state().applied_index;
-        let term = crate::raft::LogStorage::term(self, index)?;
-        let key = SnapKey { region: self.region().id, term, index };
+    /// What the worker needs to make a snapshot of the data as it is now. (Called between two rounds of work: then the data is exactly that of
+    /// the applied index.)
+    ///
+    /// After: it is running.
+    fn generate(&self) -> Result<Generate, StorageError> {
+        // LAB 2c BEGIN: which entry does the data end with, and what was its term?
+        let index = self.apply_state.applied_index;
+        let term = LogStorage::term(self, index)?;
+        let key = SnapKey { region: self.region.id, term, index };
         self.generation.replace(Generation::Running(key));
-        Ok(Some(Generate { key, region: self.region().clone(), data: self.engines().kv.snapshot() }))
+        Ok(Generate { key, region: self.region.clone(), data: self.engines.kv.snapshot() })
         // LAB 2c END
     }
 }
@@ -213,8 +212,7 @@ impl PeerStorage {
 impl PeerStorage {
     /// True if [`PeerStorage::take_tasks`] has something to give.
     pub(super) fn has_tasks(&self) -> bool {
-        let wanted = self.loading.is_none() && *self.generation.borrow() == Generation::Wanted;
-        wanted || self.load_due || self.made.iter().any(|key| !self.is_kept(*key))
+        self.is_wanted() || self.load_due || self.made.iter().any(|key| !self.is_kept(*key))
     }
 
     /// What workers are to do for this peer: load a snapshot, make one, remove one that is not wanted any more.
@@ -223,12 +221,18 @@ impl PeerStorage {
         if let Some(key) = self.loading.filter(|_| std::mem::take(&mut self.load_due)) {
             tasks.push(Task::Load { key, range: self.region.range() });
         }
-        tasks.extend(self.generate()?.map(Task::Generate));
+        if self.is_wanted() {
+            tasks.push(Task::Generate(self.generate()?));
+        }
         let waste = self.made.iter().copied().filter(|key| !self.is_kept(*key));
         tasks.extend(waste.map(|key| Task::Remove { key, set: SnapFileSet::Made }));
         let generation = self.generation.borrow();
         self.made.retain(|key| generation.is_of(*key));
         Ok(tasks)
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.loading.is_none() && *self.generation.borrow() == Generation::Wanted
     }
 
     fn is_kept(&self, key: SnapKey) -> bool {

@@ -126,6 +126,28 @@ fn who_keeps_up_needs_no_snapshot(#[case] stores: u64) {
     sim.finish();
 }
 
+/// A follower that has missed a few entries when the log is compacted still gets them: a snapshot is for those who are far behind.
+#[test]
+fn who_is_a_little_behind_needs_no_snapshot() {
+    let lab = lab!();
+    let mut sim = setup(&lab, 3).start();
+    (0..LIMIT - 5).for_each(|n| sim.put(&format!("k{n}"), "1"));
+    let leader = sim.leader();
+    let follower = sim.others(leader)[0];
+    sim.settle();
+    sim.run(millis(10));
+    sim.cut(leader, follower);
+    (0..6).for_each(|n| sim.put(&format!("k{n}"), "2"));
+    sim.until("more than the limit is compacted at the next look, 50 ms away at most", millis(60), |sim| {
+        sim.first_index(leader) > 6
+    });
+    sim.heal();
+    sim.settle();
+    assert_eq!(sim.data(follower, "k5"), Some("2".into()));
+    assert_eq!(sim.counts().streams, 0, "six entries behind, of a limit of {LIMIT}: entries are enough");
+    sim.finish();
+}
+
 /// A follower that is away stops nobody from compacting: or a dead store would fill all disks.
 #[test]
 fn who_is_away_stops_nobody() {

@@ -128,3 +128,31 @@ fn a_busy_receiver_refuses() {
     let _may_be_none = sim.struck(Fault::StreamRefused);
     sim.finish();
 }
+
+/// A snapshot that is still there, but behind which entries are missing by now, helps nobody: a new one is made.
+#[test]
+fn an_outdated_snapshot_is_made_again() {
+    let lab = lab!();
+    let mut sim = setup(&lab, 5).start();
+    sim.put("a", "1");
+    let leader = sim.leader();
+    let [first, second] = [sim.others(leader)[0], sim.others(leader)[1]];
+    sim.settle();
+    sim.kill(first);
+    sim.kill(second);
+    for _ in 0..3 {
+        (0..20).for_each(|n| sim.put(&format!("k{n}"), "1"));
+        sim.run(millis(100));
+    }
+    sim.restart(first);
+    sim.until("the first store gets a snapshot", secs(5), |sim| sim.counts().received >= 1);
+    // So fast that the snapshot that was made for the first store is still there when the second one asks.
+    let begins = sim.first_index(leader);
+    sim.clients(Mix { clients: 20, keys: 20, gets: 0, swaps: 0, deletes: 0, ..Mix::default() });
+    sim.until("the log is compacted again", secs(1), |sim| sim.first_index(leader) > begins);
+    sim.restart(second);
+    sim.run(millis(300));
+    sim.stop_clients();
+    catches_up(&mut sim, second);
+    sim.finish();
+}

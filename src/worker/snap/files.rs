@@ -69,7 +69,13 @@ impl SnapFiles {
             let reader = self.folder.open(&name(key, copy, cf.name()))?;
             Ok((cf, PairFile::new(reader, file.size, file.checksum)))
         };
-        data.meta.unwrap_or_default().cf_files.iter().map(open).collect()
+        let files = data.meta.unwrap_or_default().cf_files;
+        if files.len() != Cf::DATA.len() {
+            return Err(EngineError::Io(format!(
+                "the {key} is damaged: its meta file does not name its files"
+            )));
+        }
+        files.iter().map(open).collect()
     }
 
     /// Removes files of a snapshot, as far as they are there. Meta files go first: a copy with a missing file must not look complete.
