@@ -97,7 +97,11 @@ impl Peer {
                 message: Some(message),
                 ..Default::default()
             };
-            out(if is_snapshot { Effect::Schedule(Task::Send(envelope)) } else { Effect::Send(envelope) });
+            out(if is_snapshot {
+                Effect::Schedule(Task::Send(Box::new(envelope)))
+            } else {
+                Effect::Send(envelope)
+            });
         }
     }
 }

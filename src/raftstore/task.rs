@@ -76,7 +76,7 @@ pub enum Task {
         set: SnapFileSet,
     },
     /// For the snap worker: take this message, with the files that belong to it, to the store in `to_peer`.
-    Send(RaftMessage),
+    Send(Box<RaftMessage>),
 }
 
 /// What a snapshot is to be made of.

@@ -7,6 +7,8 @@
 mod batch;
 mod crash;
 mod cursor;
+mod folder;
+mod ingest;
 mod machine;
 mod mem_disk;
 mod model;

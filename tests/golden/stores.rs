@@ -62,9 +62,37 @@ fn a_store_loses_power() {
     insta::assert_snapshot!(sim.transcript());
 }
 
+/// docs/journey-of-a-snapshot.md, as it happens.
+#[test]
+fn a_snapshot() {
+    let _lab = lab!();
+    let mut sim = Setup::seeded(1, 3).tune(|config| config.log_gc_limit = 10).start();
+    sim.put("color", "green");
+    sim.put("shape", "round");
+    let leader = sim.leader();
+    let away = sim.others(leader)[0];
+    sim.settle();
+    sim.kill(away);
+    sim.delete("shape");
+    (0..12).for_each(|n| sim.put("color", &n.to_string()));
+    sim.run(millis(300));
+    sim.keep_transcript();
+    sim.say("A store comes back whose next entry is compacted everywhere.");
+    sim.restart(away);
+    sim.until("it gets a snapshot, and loads it", secs(5), |sim| {
+        sim.peer(away).apply_state().applied_index > 20
+    });
+    sim.say("An entry follows as ever; nobody needs the files any more.");
+    sim.put("color", "blue");
+    sim.settle();
+    sim.until("the files go", secs(5), |sim| (1..=3).all(|id| sim.snapshot_files(id).is_empty()));
+    insta::assert_snapshot!(sim.transcript());
+}
+
 /// A long run with everything that can go wrong.
 fn long_run(seed: u64) -> Sim {
-    let mut sim = Setup::seeded(seed, 5).regions(&["", "k2"]).start();
+    let setup = Setup::seeded(seed, 5).regions(&["", "k2"]);
+    let mut sim = setup.tune(|config| config.log_gc_limit = 10).start();
     sim.clients(Mix { clients: 8, keys: 4, cancels: 3, pause: millis(5), ..Mix::default() });
     sim.trouble(Nemesis::everything());
     sim.run(secs(10));

@@ -81,6 +81,7 @@ fn a_short_log_is_left_alone() {
     for id in 1..=3 {
         assert_eq!(sim.first_index(id), 6, "store {id}: {} entries are below the limit", LIMIT / 2);
     }
+    write_until_compacted(&mut sim, 6);
     sim.finish();
 }
 

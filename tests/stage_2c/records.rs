@@ -344,6 +344,12 @@ fn stopped_while_loading() {
     assert!(store.peer(7).expect("it is there").apply_state().applied_index >= 50);
 }
 
+fn takes_a_good_one(store: &mut Store) {
+    store.handle(received(snapshot(KEY, region("b", "p")), 9));
+    let (_, tasks) = work(store);
+    assert_eq!(loads(&tasks), [KEY], "and one that is of use is taken");
+}
+
 /// What is of no use is removed: an old snapshot, one for a peer that is not here, one of another region, one while another is loaded.
 #[rstest]
 #[case::an_old_one(SnapKey { index: 5, ..KEY }, 7, 1)]
@@ -362,6 +368,7 @@ fn what_is_of_no_use_is_removed(#[case] key: SnapKey, #[case] of_region: u64, #[
     let (_, tasks) = work(&mut store);
     assert_eq!((loads(&tasks), removes(&tasks)), (vec![], vec![(key, SnapFileSet::Copy(4))]));
     assert_eq!(safe(&disk).region.state(), PeerState::Normal);
+    takes_a_good_one(&mut store);
 }
 
 /// One at a time: what comes while a snapshot is taken over counts as lost, be it the same again; and the files that are needed stay.
@@ -393,6 +400,7 @@ fn a_snapshot_without_files_is_dropped() {
     let (_, tasks) = work(&mut store);
     assert_eq!((loads(&tasks), store.snapshots_in_use()), (vec![], vec![]));
     assert_eq!(safe(&disk).region.state(), PeerState::Normal);
+    takes_a_good_one(&mut store);
 }
 
 /// What it has promised to have cannot be loaded: the store stops, and says why.

@@ -92,6 +92,7 @@ fn in_bad_weather(#[case] restarts: bool, #[case] cuts: bool) {
         }
         sim.finish();
         assert!(sim.answered() > 0, "somebody is served");
+        assert!((1..=3).any(|id| sim.first_index(id) > 6), "no log was compacted: this has shown nothing");
         sim.assert_struck(&[Fault::Loss, Fault::Cut]);
     }
 }

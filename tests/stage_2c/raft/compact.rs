@@ -81,7 +81,10 @@ fn replication_goes_on_over_a_compacted_log() {
     net.stabilise();
     net.propose(1, "y");
     net.stabilise();
-    (1..=3).for_each(|id| assert_eq!(net.applied(id)[20..], ["x", "y"], "node {id}"));
+    for id in 1..=3 {
+        assert_eq!(net.applied(id)[20..], ["x", "y"], "node {id}");
+        assert_eq!(net.raft(id).log().first_index(), 21, "node {id} has dropped what its disk has");
+    }
     net.crash(1);
     net.elect(2);
     net.propose(2, "z");

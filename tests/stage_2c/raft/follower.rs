@@ -3,7 +3,7 @@
 use pretty_assertions::assert_eq;
 use raftkv::raft::{LogStorage, RaftError, Role};
 use raftkv_testkit::lab;
-use raftkv_testkit::raft_net::letter::{append, heartbeat, snapshot, vote_request};
+use raftkv_testkit::raft_net::letter::{Letter, append, heartbeat, snapshot, vote_request};
 use raftkv_testkit::raft_net::{Direct, Net, Setup};
 use rstest::rstest;
 
@@ -12,6 +12,17 @@ const ALL: &[u64] = &[1, 2, 3];
 /// Node 1 with a log of these terms, of which so much is committed; 2 and 3 are the test's.
 fn follower(lab: &raftkv_testkit::Lab, terms: &[u64], commit: u64) -> Net<Direct> {
     Setup::of(lab, 3).puppets(&[2, 3]).log(1, terms).commit(1, commit).start()
+}
+
+/// Node 1 is sent this snapshot, which ends at 10, and takes it.
+#[track_caller]
+fn restored(net: &mut Net<Direct>, snapshot: Letter) {
+    net.hand(snapshot);
+    assert_eq!(
+        (net.commit(1), net.raft(1).log().first_index()),
+        (10, 11),
+        "the log gives way to a snapshot (section 7)"
+    );
 }
 
 /// Section 7: the log gives way to the snapshot. It begins behind it, the last entry's index and term are the snapshot's, everything up to
@@ -123,7 +134,7 @@ fn a_snapshot_is_the_leaders_word() {
     let mut net = follower(&lab, &[1], 0);
     net.campaign(1);
     assert_eq!((net.role(1), net.term(1)), (Role::Candidate, 2));
-    net.hand(snapshot(3, 1, (10, 2), ALL).term(2));
+    restored(&mut net, snapshot(3, 1, (10, 2), ALL).term(2));
     assert_eq!((net.role(1), net.leader_of(1)), (Role::Follower, 3), "a candidate gives way");
     for _ in 0..3 {
         net.ticks(1, 9);
@@ -140,6 +151,7 @@ fn a_snapshot_of_an_old_leader_changes_nothing() {
     net.hand(snapshot(2, 1, (10, 2), ALL).term(3));
     assert_eq!((net.last(1), net.commit(1), net.term(1)), (3, 1, 5));
     assert_eq!(net.leader_of(1), 0, "nobody leads because of it");
+    restored(&mut net, snapshot(3, 1, (10, 5), ALL).term(5));
 }
 
 /// A higher term in a snapshot is a higher term (section 5.1).
@@ -148,7 +160,7 @@ fn a_snapshot_brings_the_term() {
     let lab = lab!();
     let mut net = follower(&lab, &[1], 0);
     net.campaign(1);
-    net.hand(snapshot(2, 1, (10, 6), ALL).term(7));
+    restored(&mut net, snapshot(2, 1, (10, 6), ALL).term(7));
     assert_eq!((net.term(1), net.vote(1), net.leader_of(1)), (7, 0, 2));
 }
 
@@ -187,7 +199,7 @@ fn an_old_append_into_the_snapshot_agrees() {
 fn a_restored_log_votes_by_its_snapshot(#[case] last: (u64, u64), #[case] granted: bool) {
     let lab = lab!();
     let mut net = follower(&lab, &[1], 0);
-    net.hand(snapshot(2, 1, (10, 3), ALL).term(4));
+    restored(&mut net, snapshot(2, 1, (10, 3), ALL).term(4));
     let answer = net.ask(vote_request(3, 1).term(5).last(last.0, last.1));
     assert_eq!(
         !answer.reject, granted,
@@ -263,4 +275,5 @@ fn a_message_that_makes_no_sense(#[case] last: Option<(u64, u64)>) {
     }
     assert!(matches!(net.inject(m), Err(RaftError::BadMessage { .. })));
     assert_eq!((net.last(1), net.commit(1)), (2, 1));
+    restored(&mut net, snapshot(2, 1, (10, 3), ALL).term(3));
 }

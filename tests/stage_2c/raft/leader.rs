@@ -215,11 +215,10 @@ fn a_late_report_changes_nothing() {
 /// There may be no snapshot yet: the leader goes on, does not spin, and sends it when there is one.
 #[test]
 fn a_snapshot_may_have_to_be_made_first() {
-    use crate::raft::leader::slow::{SlowStorage, node};
     let lab = lab!();
-    let storage = SlowStorage::new();
-    let mut node = node(&lab, storage.clone());
-    let answer = |node: &mut raftkv::raft::RawNode<SlowStorage>, m: Message| -> Vec<Message> {
+    let storage = slow::SlowStorage::new();
+    let mut node = slow::node(&lab, storage.clone());
+    let answer = |node: &mut raftkv::raft::RawNode<slow::SlowStorage>, m: Message| -> Vec<Message> {
         node.step(m).expect("a message that correct peers send");
         let mut sent = Vec::new();
         for round in 0.. {

@@ -104,8 +104,8 @@ fn a_newer_snapshot_while_one_is_saved() {
 /// A snapshot promises nothing that the leader's disk must have first: it may leave with the appends.
 #[test]
 fn a_leader_sends_it_without_waiting() {
-    assert!(raftkv::raft::may_precede_persist(MessageType::MsgSnapshot));
     let lab = lab!();
+    assert!(raftkv::raft::may_precede_persist(MessageType::MsgSnapshot));
     let mut disk = MemLogStorage::new_with_voters(&[1, 2]);
     disk.append(&entries(1, &[1, 1]));
     disk.set_hard_state(HardState { term: 1, vote: 0, commit: 2 });

@@ -54,7 +54,7 @@ impl Nemesis {
         add(self.crashes, &[Stroke::Crash, Stroke::Crash, Stroke::StopAtWrite]);
         add(self.disk_errors, &[Stroke::DiskError]);
         add(self.drift, &[Stroke::Drift, Stroke::SlowDisk, Stroke::GoodDisk]);
-        add(self.weather, &[Stroke::CutClients]);
+        add(self.weather, &[Stroke::CutClients, Stroke::Heal]);
         deck
     }
 

@@ -45,7 +45,7 @@ impl Sim {
     /// A store wants something done.
     pub(super) fn on_schedule(&mut self, id: StoreId, task: Task, delay: Micros) {
         let worker = match task {
-            Task::Send(message) => return self.schedule(delay, Happening::Send(id, Box::new(message))),
+            Task::Send(message) => return self.schedule(delay, Happening::Send(id, message)),
             Task::DeleteLog { .. } => Worker::RaftlogGc,
             Task::Generate(_) | Task::Load { .. } | Task::Remove { .. } => Worker::Region,
         };
