@@ -45,7 +45,7 @@ impl RocksEngine {
         paths: &mut Vec<PathBuf>,
     ) -> Result<(), EngineError> {
         let options = Options::default();
-        let mut pairs = pairs.peekable();
+        let mut pairs = pairs.fuse().peekable();
         while pairs.peek().is_some() {
             let path = self.db.path().join(format!("ingest-{cf}-{}.sst", paths.len()));
             let mut file = SstFileWriter::create(&options);

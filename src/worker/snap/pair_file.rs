@@ -73,13 +73,15 @@ pub struct PairFile {
     size: u64,
     hasher: crc32fast::Hasher,
     checksum: u32,
+    /// The end has been reached, and what was read compared.
+    is_done: bool,
 }
 
 impl PairFile {
     /// A file that should have this size and this CRC-32.
     pub fn new(file: Box<dyn FileReader>, size: u64, checksum: u32) -> PairFile {
         let hasher = crc32fast::Hasher::new();
-        PairFile { file, buffer: BytesMut::new(), read: 0, size, hasher, checksum }
+        PairFile { file, buffer: BytesMut::new(), read: 0, size, hasher, checksum, is_done: false }
     }
 
     /// Makes sure that so many bytes are in the buffer. False at the end of the file.
@@ -97,7 +99,11 @@ impl PairFile {
     }
 
     fn next_pair(&mut self) -> Result<Option<Pair>, EngineError> {
+        if self.is_done {
+            return Ok(None);
+        }
         if !self.fill(8)? {
+            self.is_done = true;
             return self.check().map(|()| None);
         }
         let key_len = self.buffer.get_u32() as usize;
@@ -132,4 +138,50 @@ impl Iterator for PairFile {
 
 fn damaged(how: &str) -> EngineError {
     EngineError::Io(format!("a file of a snapshot is damaged: {how}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Folder, MemDisk};
+
+    fn file() -> (MemDisk, u64, u32) {
+        let disk = MemDisk::new();
+        let mut file = PairFileWriter::new(disk.folder().create("f").unwrap());
+        for n in 0..3000_u32 {
+            file.append(&n.to_be_bytes(), &[7; 40]).unwrap();
+        }
+        file.append(b"z", b"").unwrap();
+        let (size, checksum) = file.finish().unwrap();
+        (disk, size, checksum)
+    }
+
+    fn read(disk: &MemDisk, size: u64, checksum: u32) -> PairFile {
+        PairFile::new(disk.folder().open("f").unwrap(), size, checksum)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (disk, size, checksum) = file();
+        let mut pairs = read(&disk, size, checksum);
+        for n in 0..3000_u32 {
+            let (key, value) = pairs.next().unwrap().unwrap();
+            assert_eq!((&key[..], value.len()), (&n.to_be_bytes()[..], 40));
+        }
+        assert_eq!(pairs.next().unwrap().unwrap(), ("z".into(), "".into()));
+        assert!(pairs.next().is_none());
+        assert!(pairs.next().is_none(), "the end stays the end");
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let (disk, size, checksum) = file();
+        assert!(read(&disk, size, checksum + 1).any(|pair| pair.is_err()));
+        assert!(read(&disk, size + 1, checksum).any(|pair| pair.is_err()));
+        let whole = disk.folder().open("f").unwrap().read(size as usize).unwrap();
+        for cut in [1, 3, 9, 1000, whole.len() - 1] {
+            disk.folder().create("f").unwrap().append(&whole[..cut]).unwrap();
+            assert!(read(&disk, size, checksum).any(|pair| pair.is_err()), "cut after {cut} bytes");
+        }
+    }
 }

@@ -17,6 +17,11 @@ pub enum Crash {
     Kill,
 }
 
+/// True where the disks of this run are RocksDB's: real files, so what visits thousands of points visits fewer of them.
+pub fn on_rocksdb() -> bool {
+    std::env::var("RAFTKV_ENGINE").is_ok_and(|engine| engine == "rocksdb")
+}
+
 /// Two engines and a folder, whose writes are counted together and can be made to fail.
 pub enum Disk {
     /// The engine in memory.

@@ -72,7 +72,7 @@ mod workload;
 
 pub use calls::{CallId, Ending};
 pub use cluster::{Counts, Sim};
-pub use disk::{Crash, Disk};
+pub use disk::{Crash, Disk, on_rocksdb};
 pub use faults::Fault;
 pub use machine::TICK;
 pub use nemesis::Nemesis;
