@@ -59,8 +59,11 @@ impl Folder for DirFolder {
         let failed = |e: io::Error| self.failed("list", "", &e);
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
-            // A name that is no text is none of ours.
-            names.extend(entry.map_err(failed)?.file_name().into_string());
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_file() {
+                // A name that is no text is none of ours.
+                names.extend(entry.file_name().into_string());
+            }
         }
         names.sort_unstable();
         Ok(names)

@@ -13,7 +13,7 @@ use super::EngineError;
 ///   after a loss of power, and a file that was never synced may be gone with its name.
 /// - **A file that is open can be read to its end**, even if it is replaced or removed meanwhile.
 pub trait Folder: Send + Sync {
-    /// Makes a file, or empties the one that is there.
+    /// Makes an empty file, in place of the one that is there.
     fn create(&self, name: &str) -> Result<Box<dyn FileWriter>, EngineError>;
 
     /// Opens a file to read it from its start.
@@ -22,11 +22,11 @@ pub trait Folder: Send + Sync {
     /// Also if there is no such file.
     fn open(&self, name: &str) -> Result<Box<dyn FileReader>, EngineError>;
 
-    /// Gives a file another name, in place of the file that had it. The new name is safe when this returns; whether the
+    /// Gives a file, which must be there, another name, in place of the file that had it. The new name is safe when this returns; whether the
     /// contents are, is up to [`FileWriter::sync`].
     fn rename(&self, from: &str, to: &str) -> Result<(), EngineError>;
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it is there. After a loss of power it may be there again, until a rename has made the folder safe.
     fn remove(&self, name: &str) -> Result<(), EngineError>;
 
     /// The names of all files, in order.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::mem::{Lease, Maps, apply, snapshot_of};
-use super::mem_folder::{Files, MemFolder, lose_unsynced};
+use super::mem_folder::{Files, MemFolder};
 use super::{Cf, EngineError, MemEngine, Pairs, Snapshot, WriteBatch};
 
 /// What goes wrong at a planned write.
@@ -116,7 +116,7 @@ impl MemDisk {
     /// its last synced write. Engines that were open are dead and may be opened again at once.
     pub fn restart(&self) {
         self.reboot(|stored| stored.current = stored.synced.clone());
-        lose_unsynced(&mut self.lock().files);
+        self.lock().files.lose_unsynced();
     }
 
     /// The process is killed, if it has not stopped already, and started again; the machine itself stays up. What was

@@ -20,13 +20,38 @@ pub(super) struct StoredFile {
 }
 
 /// All files of a disk.
-pub(super) type Files = BTreeMap<String, StoredFile>;
+///
+/// - `removed`: names whose removal is not safe yet. A rename, which waits for the folder, makes it so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Files {
+    named: BTreeMap<String, StoredFile>,
+    removed: BTreeMap<String, StoredFile>,
+}
 
-/// The power was cut: what was not synced is gone, and a file that was renamed before it was synced is there and empty.
-pub(super) fn lose_unsynced(files: &mut Files) {
-    files.retain(|_, file| file.synced.is_some() || file.named);
-    for file in files.values_mut() {
-        file.current = file.synced.clone().unwrap_or_default();
+impl Files {
+    /// The power was cut: what was not synced is gone, a file that was renamed before it was synced is there and empty, and one that was
+    /// removed is there again.
+    pub fn lose_unsynced(&mut self) {
+        for (name, file) in std::mem::take(&mut self.removed) {
+            self.named.entry(name).or_insert(file);
+        }
+        self.named.retain(|_, file| file.synced.is_some() || file.named);
+        for file in self.named.values_mut() {
+            file.current = file.synced.clone().unwrap_or_default();
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        if let Some(file) = self.named.remove(from) {
+            self.named.insert(to.to_string(), StoredFile { named: true, ..file });
+            self.removed.clear();
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(file) = self.named.remove(name) {
+            self.removed.insert(name.to_string(), file);
+        }
     }
 }
 
@@ -44,14 +69,16 @@ impl MemFolder {
 
 impl Folder for MemFolder {
     fn create(&self, name: &str) -> Result<Box<dyn FileWriter>, EngineError> {
-        self.disk.with_files(self.boot, |files| files.insert(name.to_string(), StoredFile::default()))?;
+        self.disk.change_files(self.boot, |files| {
+            files.named.insert(name.to_string(), StoredFile::default());
+        })?;
         let (disk, boot) = (self.disk.clone(), self.boot);
         Ok(Box::new(MemWriter { disk, boot, name: name.to_string() }))
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn FileReader>, EngineError> {
         let data = self.disk.with_files(self.boot, |files| {
-            files.get(name).map(|file| Bytes::copy_from_slice(&file.current))
+            files.named.get(name).map(|file| Bytes::copy_from_slice(&file.current))
         })?;
         match data {
             Some(rest) => Ok(Box::new(MemReader { rest })),
@@ -60,19 +87,18 @@ impl Folder for MemFolder {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), EngineError> {
-        self.disk.change_files(self.boot, |files| {
-            if let Some(file) = files.remove(from) {
-                files.insert(to.to_string(), StoredFile { named: true, ..file });
-            }
-        })
+        if !self.disk.with_files(self.boot, |files| files.named.contains_key(from))? {
+            return Err(EngineError::Io(format!("there is no file {from}")));
+        }
+        self.disk.change_files(self.boot, |files| files.rename(from, to))
     }
 
     fn remove(&self, name: &str) -> Result<(), EngineError> {
-        self.disk.change_files(self.boot, |files| drop(files.remove(name)))
+        self.disk.change_files(self.boot, |files| files.remove(name))
     }
 
     fn list(&self) -> Result<Vec<String>, EngineError> {
-        self.disk.with_files(self.boot, |files| files.keys().cloned().collect())
+        self.disk.with_files(self.boot, |files| files.named.keys().cloned().collect())
     }
 }
 
@@ -85,7 +111,7 @@ struct MemWriter {
 impl MemWriter {
     fn change(&self, change: impl FnOnce(&mut StoredFile)) -> Result<(), EngineError> {
         self.disk.change_files(self.boot, |files| {
-            if let Some(file) = files.get_mut(&self.name) {
+            if let Some(file) = files.named.get_mut(&self.name) {
                 change(file);
             }
         })

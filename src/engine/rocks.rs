@@ -13,6 +13,9 @@ use self_cell::self_cell;
 use super::pairs::sorted;
 use super::{Cf, Cursor, Engine, EngineError, KeyRange, MAX_KEY_LEN, Pairs, Snapshot, WriteBatch, WriteOp};
 
+/// How the names of files begin that are on their way into the database.
+const INGEST_PREFIX: &str = "ingest-";
+
 /// So many bytes of pairs go into one file that the database takes over.
 const INGEST_FILE: usize = 64 << 20;
 
@@ -25,6 +28,7 @@ impl RocksEngine {
     /// Opens the database in the folder and makes what is missing of it. Fails while it is open elsewhere.
     pub fn open(path: impl AsRef<Path>) -> Result<RocksEngine, EngineError> {
         let path = path.as_ref();
+        remove_leftovers(path);
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
@@ -47,7 +51,8 @@ impl RocksEngine {
         let options = Options::default();
         let mut pairs = pairs.fuse().peekable();
         while pairs.peek().is_some() {
-            let path = self.db.path().join(format!("ingest-{cf}-{}.sst", paths.len()));
+            let path = self.db.path().join(format!("{INGEST_PREFIX}{cf}-{}.sst", paths.len()));
+            remove_name(&path);
             let mut file = SstFileWriter::create(&options);
             file.open(&path).map_err(io)?;
             paths.push(path);
@@ -98,7 +103,7 @@ impl Engine for RocksEngine {
         let written = self.write_files(cf, &mut sorted(pairs), &mut paths);
         if written.is_err() || paths.is_empty() {
             // RocksDB takes a file without keys for damage; and what is only half there is of no use.
-            paths.iter().for_each(|path| drop(std::fs::remove_file(path)));
+            paths.iter().for_each(|path| remove_name(path));
             return written;
         }
         let mut options = IngestExternalFileOptions::default();
@@ -190,6 +195,26 @@ impl Cursor for RocksCursor<'_> {
 
     fn entry(&self) -> Option<(&[u8], &[u8])> {
         self.iter.item()
+    }
+}
+
+/// A process that was killed while the database took a file over may leave a second name for a file that is in use. Writing to it
+/// again would damage the database; so such names go before anything else happens.
+fn remove_leftovers(path: &Path) {
+    let Ok(entries) = std::fs::read_dir(path) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(INGEST_PREFIX) {
+            remove_name(&entry.path());
+        }
+    }
+}
+
+/// The file itself stays where it has another name.
+fn remove_name(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "cannot remove");
     }
 }
 

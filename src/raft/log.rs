@@ -19,6 +19,9 @@ use super::storage::{LogStorage, StorageError};
 use crate::ids::{Index, PeerId, Term};
 use crate::proto::eraftpb::{Entry, Snapshot};
 
+/// How many entries are handed out to be applied in one go. A peer that has loaded a snapshot may have many behind it.
+pub const APPLY_AT_ONCE: u64 = 1024;
+
 /// The log of one peer.
 ///
 /// - `entries` has no gaps: `entries[i]` has index `truncated_index + 1 + i`.
@@ -128,13 +131,13 @@ impl<S: LogStorage> RaftLog<S> {
         self.entries(self.stabled + 1, self.last_index() + 1)
     }
 
-    /// The entries that are committed and not yet applied. None while the data of a snapshot is being loaded: they can be
+    /// The next entries that are committed and not yet applied, at most [`APPLY_AT_ONCE`]: the owner has other things to do, too. None while the data of a snapshot is being loaded: they can be
     /// applied only on top of it.
     pub fn next_committed_entries(&self) -> &[Entry] {
         if self.applied < self.truncated_index {
             return &[];
         }
-        self.entries(self.applied + 1, self.committed + 1)
+        self.entries(self.applied + 1, (self.committed + 1).min(self.applied + 1 + APPLY_AT_ONCE))
     }
 
     /// The snapshot that has taken the place of the log and is not saved yet: never, before stage 2c.

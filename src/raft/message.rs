@@ -4,11 +4,14 @@
 //! tabulated at [`Message`].
 
 use super::RaftError;
-use crate::ids::{NO_PEER, PeerId, Term};
+use crate::ids::{Index, NO_PEER, PeerId, Term};
 use crate::proto::eraftpb::{Message, MessageType};
 
 /// No group holds that many elections. A peer that believed a larger term could run out of terms.
 const MAX_TERM: Term = Term::MAX / 2;
+
+/// No log gets that long. What lies behind the last index must be a number, too.
+const MAX_INDEX: Index = Index::MAX / 2;
 
 /// An otherwise empty message of this type. Sender and term are filled in when it is sent.
 pub fn message(msg_type: MessageType, to: PeerId) -> Message {
@@ -70,7 +73,7 @@ pub(super) fn validate(m: &Message, id: PeerId) -> Result<(), RaftError> {
 fn validate_snapshot(m: &Message) -> Result<(), RaftError> {
     let metadata = m.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.as_ref());
     match metadata {
-        Some(last) if last.index > 0 && last.term > 0 && last.term <= m.term => Ok(()),
+        Some(last) if (1..=MAX_INDEX).contains(&last.index) && last.term > 0 && last.term <= m.term => Ok(()),
         Some(last) => {
             let why =
                 format!("no snapshot of term {} ends at entry {} of term {}", m.term, last.index, last.term);
@@ -125,7 +128,7 @@ mod tests {
             Message { from: 2, term: 3, snapshot, ..message(MessageType::MsgSnapshot, 1) }
         };
         assert!(validate(&ending(9, 3), 1).is_ok());
-        for (index, term) in [(0, 1), (9, 0), (9, 4)] {
+        for (index, term) in [(0, 1), (9, 0), (9, 4), (u64::MAX, 1)] {
             assert!(validate(&ending(index, term), 1).is_err(), "{index}@{term}");
         }
         assert!(validate(&Message { snapshot: None, ..ending(9, 3) }, 1).is_err());

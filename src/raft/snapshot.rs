@@ -53,7 +53,7 @@ impl<S: LogStorage> Raft<S> {
     /// After: if it holds what the leader's log goes on behind, be it by this snapshot, a later one or by entries, its progress
     /// probes, and sending goes on. Older answers, which were under way when the snapshot was sent, change nothing.
     pub(super) fn leave_snapshot(&mut self, m: &Message) {
-        // LAB 2c BEGIN idle: in state Snapshot, and the entry acknowledged is one that the log still knows
+        // LAB 2c BEGIN idle: what does the answer say, and does the log go on behind that?
         let Some(progress) = self.progress.get_mut(&m.from) else { return };
         let waits = matches!(progress.state, ProgressState::Snapshot(_));
         if waits && !m.reject && self.log.term(m.index).is_some() {
@@ -87,7 +87,7 @@ impl<S: LogStorage> Raft<S> {
     /// - If the log has the entry that the snapshot ends with, it has all before it, too: committing it is enough, and what
     ///   follows stays (figure 13, step 6).
     /// - Otherwise the log gives way to the snapshot (step 7), and the members of the group are those that the snapshot names.
-    ///   One that does not name this peer is not for it: it was removed before, and changes nothing.
+    ///   One that does not name this peer is not for it, and changes nothing.
     ///
     /// After: the answer says up to where the log agrees with the leader's now.
     pub(super) fn handle_snapshot(&mut self, m: Message) {
@@ -174,7 +174,7 @@ impl Progress {
     /// After: nothing more is sent until it is answered, or the owner reports. What it holds is not known to be more than before:
     /// `matched` stands.
     pub(super) fn become_snapshot(&mut self, index: Index) {
-        // LAB 2c BEGIN: the state; the window starts over; nothing is asked for
+        // LAB 2c BEGIN: what of a Progress belongs to the state that it leaves?
         self.state = ProgressState::Snapshot(index);
         self.probe_sent = false;
         self.ask = false;

@@ -64,6 +64,11 @@ impl Config {
             // A limit of 0 would be passed by the very entry that compacts the log.
             return complain("log_gc_ticks and log_gc_limit must be at least 1");
         }
+        if self.log_gc_bytes < 4096 {
+            return complain(
+                "log_gc_bytes must be at least 4096, or the entries that compact a log would pass it",
+            );
+        }
         Ok(())
     }
 

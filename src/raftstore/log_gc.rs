@@ -22,7 +22,9 @@ use crate::ids::Index;
 use crate::proto::raft_cmdpb::{
     AdminCmdType, AdminRequest, CompactLogRequest, RaftCmdRequest, RaftRequestHeader,
 };
-use crate::raft::{ProgressState, Role};
+
+/// So many times as long as its limits a log may get while a snapshot is made or on its way.
+pub const PATIENCE: usize = 8;
 
 impl Store {
     /// Time has passed: every [`Config::log_gc_ticks`] ticks, looks at each log, and at snapshots that nobody wants any more.
@@ -34,12 +36,8 @@ impl Store {
         self.ticks_to_gc = self.config.log_gc_ticks;
         for peer in self.peers.values_mut() {
             peer.maybe_compact_log(&self.config);
-            let in_use = peer.sends_snapshot();
-            peer.node.storage_mut().retire_snapshot(in_use);
         }
-        for (key, set) in std::mem::take(&mut self.leftovers) {
-            self.remove_files(key, set);
-        }
+        self.look_at_snapshots();
     }
 }
 
@@ -47,15 +45,22 @@ impl Peer {
     /// Proposes to compact the log, if this peer leads and more than [`Config::log_gc_limit`] applied entries are in its log, or more
     /// than [`Config::log_gc_bytes`] of them.
     ///
-    /// After: the proposal, if there is one, names an applied entry and its term, and leaves at most half of the limits. A
-    /// follower that keeps up has what is dropped, so it needs no snapshot; one that does not stops nobody.
+    /// After: the proposal, if there is one, names an applied entry, and leaves at most the limits.
+    ///
+    /// - A follower that keeps up has what is dropped; one that is a little behind, by less than half of the limits, finds what it
+    ///   lacks. Neither needs a snapshot. One that is further behind stops nobody.
+    /// - While a snapshot is made or on its way ([`Peer::snapshot_floor`]), the entries behind it stay, or it would help nobody when it
+    ///   arrives; unless the log has grown to [`PATIENCE`] times the limits.
     pub(super) fn maybe_compact_log(&mut self, config: &Config) {
-        // LAB 2c BEGIN idle: how long is the applied part? who lags behind? `propose_compact_log`
+        // LAB 2c BEGIN idle: how long is the applied part? who lags behind? is a snapshot under way? `propose_compact_log`
+        if !self.is_leader() {
+            return;
+        }
         let log = self.node.raft().log();
         let applied = log.applied();
         let entries = log.entries(0, applied + 1);
         let bytes: usize = entries.iter().map(|entry| entry.data.len()).sum();
-        if !self.is_leader() || entries.len() <= config.log_gc_limit && bytes <= config.log_gc_bytes {
+        if entries.len() <= config.log_gc_limit && bytes <= config.log_gc_bytes {
             return;
         }
         let mut kept_bytes = 0;
@@ -67,7 +72,10 @@ impl Peer {
         let everybody_has =
             self.node.raft().voters().filter_map(|id| Some(self.node.raft().progress(id)?.matched));
         let index = everybody_has.min().unwrap_or(least).clamp(least, applied);
-        self.propose_compact_log(index);
+        let is_patient =
+            entries.len() <= PATIENCE * config.log_gc_limit && bytes <= PATIENCE * config.log_gc_bytes;
+        let floor = self.snapshot_floor().filter(|_| is_patient).unwrap_or(index);
+        self.propose_compact_log(index.min(floor));
         // LAB 2c END
     }
 
@@ -78,6 +86,9 @@ impl Peer {
         let (proposed_in, proposed_at) = self.compact_proposed;
         if proposed_in == self.term() && proposed_at > self.apply_state().applied_index {
             return;
+        }
+        if index < self.node.raft().log().first_index() {
+            return; // nothing would go
         }
         let Some(term) = self.node.raft().log().term(index) else { return };
         let header = RaftRequestHeader {
@@ -98,20 +109,6 @@ impl Peer {
         match self.node.propose(Bytes::from(request.encode_to_vec())) {
             Ok(()) => self.compact_proposed = (self.term(), self.node.raft().log().last_index()),
             Err(error) => tracing::debug!(region = self.region_id(), %error, "the log is not compacted now"),
-        }
-    }
-
-    /// True while some follower waits for a snapshot from this peer.
-    pub(super) fn sends_snapshot(&self) -> bool {
-        let raft = self.node.raft();
-        raft.role() == Role::Leader && raft.voters().any(|id| self.awaits_snapshot(id).is_some())
-    }
-
-    /// Where the snapshot ends that a follower waits for, if it waits for one.
-    pub(super) fn awaits_snapshot(&self, peer: u64) -> Option<Index> {
-        match self.node.raft().progress(peer)?.state {
-            ProgressState::Snapshot(index) if self.is_leader() => Some(index),
-            _ => None,
         }
     }
 }

@@ -7,7 +7,8 @@ use prost::Message as _;
 
 use super::{Effect, Peer, SnapFileSet, SnapKey, Store, StoreError, Task};
 use crate::ids::{PeerId, RegionId};
-use crate::proto::eraftpb::{Message, MessageType};
+use crate::proto::eraftpb::{Message, MessageType, Snapshot};
+use crate::proto::metapb;
 use crate::proto::raft_serverpb::{RaftMessage, RaftSnapshotData};
 
 impl Store {
@@ -35,14 +36,15 @@ impl Store {
     /// While a peer is taking over one snapshot, any other counts as lost. The leader finds out, and sends another.
     pub(super) fn on_snapshot(&mut self, envelope: RaftMessage, copy: u64) -> Result<(), StoreError> {
         let RaftMessage { region_id, to_peer, message, .. } = envelope;
-        let (Some(to), Some(message)) = (to_peer, message) else { return Ok(()) };
-        let Some(key) = message.snapshot.as_ref().and_then(|snapshot| SnapKey::of(region_id, snapshot))
-        else {
+        let (to, message) = (to_peer.unwrap_or_default(), message.unwrap_or_default());
+        let snapshot = message.snapshot.as_ref();
+        let Some(key) = snapshot.and_then(|snapshot| SnapKey::of(region_id, snapshot)) else {
             return Ok(());
         };
         let in_use = |store: &Store| store.peers.get(&region_id).and_then(Peer::snapshot_in_use);
         let is_free = in_use(self).is_none();
-        if is_free && to.store_id == self.id() && is_of_region(&message, region_id) {
+        let is_sound = snapshot.is_some_and(|snapshot| is_for_peer(snapshot, region_id, to));
+        if is_free && to.store_id == self.id() && is_sound {
             self.step(region_id, to.id, message)?;
         }
         let is_taken = is_free && in_use(self) == Some(key);
@@ -63,11 +65,15 @@ impl Store {
     }
 }
 
-/// Does the snapshot say that it is of this region?
-fn is_of_region(message: &Message, region: RegionId) -> bool {
-    let data = message.snapshot.clone().unwrap_or_default().data;
-    let described = RaftSnapshotData::decode(data).ok().and_then(|data| data.region);
-    described.is_some_and(|described| described.id == region)
+/// Does the snapshot say that it is of this region, with this peer in it, and with the members that Raft will take over? Once it is
+/// saved, there is no way back.
+fn is_for_peer(snapshot: &Snapshot, region: RegionId, to: metapb::Peer) -> bool {
+    let described = RaftSnapshotData::decode(snapshot.data.clone()).ok().and_then(|data| data.region);
+    let Some(described) = described.filter(|described| described.id == region) else { return false };
+    let conf_state = snapshot.metadata.as_ref().and_then(|last| last.conf_state.as_ref());
+    let voters = conf_state.map(|conf_state| &conf_state.voters[..]).unwrap_or_default();
+    described.peers.iter().map(|peer| peer.id).eq(voters.iter().copied())
+        && described.peer_on(to.store_id).is_some_and(|peer| peer.id == to.id)
 }
 
 impl Peer {

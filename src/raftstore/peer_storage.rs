@@ -55,13 +55,18 @@ impl PeerStorage {
     pub fn open(engines: Engines, region: &Region) -> Result<PeerStorage, StoreError> {
         let id = region.id;
         let missing = |what: &str| StoreError::Corrupt(format!("the {what} of region {id} is missing"));
-        let raft_state = read(&*engines.raft.snapshot(), Cf::Default, &keys::raft_state(id), "raft state")?
-            .ok_or_else(|| missing("raft state"))?;
         let apply_state = read(&*engines.kv.snapshot(), Cf::Raft, &keys::apply_state(id), "apply state")?
             .ok_or_else(|| missing("apply state"))?;
         let local_state: RegionLocalState =
             read(&*engines.kv.snapshot(), Cf::Raft, &keys::region_state(id), "region state")?
                 .ok_or_else(|| missing("region state"))?;
+        let is_applying = local_state.state() == PeerState::Applying;
+        let raft_state = read(&*engines.raft.snapshot(), Cf::Default, &keys::raft_state(id), "raft state")?;
+        // What a snapshot is taken over into may be a peer that has saved nothing before.
+        let raft_state = match raft_state {
+            None if is_applying => RaftLocalState::default(),
+            raft_state => raft_state.ok_or_else(|| missing("raft state"))?,
+        };
         let mut storage = PeerStorage {
             engines,
             region: region.clone(),
@@ -73,7 +78,7 @@ impl PeerStorage {
             loading: None,
             load_due: false,
         };
-        if local_state.state() == PeerState::Applying {
+        if is_applying {
             storage.repair()?;
         }
         Ok(storage)
@@ -121,7 +126,7 @@ impl PeerStorage {
         self.generation.borrow().clone()
     }
 
-    /// The region, as of the last applied entry.
+    /// The region, as of the last applied entry, or of the snapshot that is being loaded.
     pub fn region(&self) -> &Region {
         &self.region
     }

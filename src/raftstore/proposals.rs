@@ -70,7 +70,7 @@ impl Proposals {
     }
 
     /// A snapshot up to `index` has taken the place of the log. Takes out everyone whose command may be in it: nobody can tell any more
-    /// whether it is. (Who waited behind it may still find the entry, or another one in its place.)
+    /// whether it is. Who waited behind it is told by [`Proposals::settle`], now or with the next entry.
     pub fn take_covered(&mut self, index: Index) -> Vec<CommandId> {
         let is_covered = |proposal: &Proposal| proposal.index <= index;
         let covered = self.waiting.iter().filter(|p| is_covered(p)).map(|p| p.id).collect();

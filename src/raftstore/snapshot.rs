@@ -26,13 +26,14 @@ use super::task::{Generate, SnapFileSet, SnapKey, Task};
 use super::{PeerStorage, StoreError};
 use crate::engine::{Cf, WriteBatch, keys};
 use crate::proto::eraftpb::{HardState, Snapshot};
+use crate::proto::metapb::Region;
 use crate::proto::raft_serverpb::{
     PeerState, RaftApplyState, RaftSnapshotData, RaftTruncatedState, RegionLocalState,
 };
 use crate::raft::{LogStorage, StorageError};
 
 /// So many looks find a snapshot unused before it is given up.
-const IDLE_LOOKS: u32 = 2;
+const IDLE_LOOKS: u32 = 3;
 
 /// Where a peer is with making a snapshot of its region.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,8 +51,8 @@ pub enum Generation {
 
 /// As the giver.
 impl PeerStorage {
-    /// The snapshot for a follower, if one is made and still good for it: the log must have all entries behind it. Otherwise one is
-    /// wanted from now on, unless that is under way.
+    /// The snapshot for a follower, if one is made and still good for it: the log must have all entries behind it, and the region must
+    /// be the one of then, with the same epoch. Otherwise one is wanted from now on, unless that is under way.
     ///
     /// # Errors
     /// `SnapshotTemporarilyUnavailable`: ask again later. So it is, too, for a peer that is loading a snapshot itself: its data is of
@@ -60,7 +61,11 @@ impl PeerStorage {
         // LAB 2c BEGIN: `generation` is behind a RefCell, for Raft only reads its storage
         let mut generation = self.generation.borrow_mut();
         match &*generation {
-            Generation::Done(key, snapshot) if key.index >= self.truncated_state().index => {
+            Generation::Done(key, snapshot)
+                if key.index >= self.truncated_state().index
+                    && region_of(snapshot)
+                        .is_some_and(|then| then.region_epoch == self.region.region_epoch) =>
+            {
                 return Ok(snapshot.clone());
             }
             Generation::Idle | Generation::Done(..) if self.loading.is_none() => {
@@ -74,13 +79,18 @@ impl PeerStorage {
 
     /// The region worker has finished.
     pub(super) fn generated(&mut self, key: SnapKey, result: Result<Snapshot, String>) {
-        if !self.made.contains(&key) {
-            self.made.push(key);
-        }
+        self.note_made(key);
         if *self.generation.borrow() == Generation::Running(key) {
             let outcome = result.map_or(Generation::Idle, |snapshot| Generation::Done(key, snapshot));
             self.generation.replace(outcome);
             self.idle_looks = 0;
+        }
+    }
+
+    /// There are, or may be, files of this snapshot. If it is not wanted, they are removed.
+    pub(super) fn note_made(&mut self, key: SnapKey) {
+        if !self.made.contains(&key) {
+            self.made.push(key);
         }
     }
 
@@ -89,7 +99,7 @@ impl PeerStorage {
     pub(super) fn retire_snapshot(&mut self, in_use: bool) {
         self.idle_looks = if in_use { 0 } else { self.idle_looks + 1 };
         let is_done = matches!(*self.generation.borrow(), Generation::Done(..));
-        if is_done && self.idle_looks > IDLE_LOOKS {
+        if is_done && self.idle_looks >= IDLE_LOOKS {
             self.generation.replace(Generation::Idle);
         }
     }
@@ -117,12 +127,15 @@ impl PeerStorage {
     /// - 1, one synced batch: the region's state is `Applying`, with the region of the snapshot; the log begins behind the
     ///   snapshot; keys that belonged to the region and do not any more are deleted. The applied index stays: what it speaks of
     ///   is still to come.
-    /// - 2: the log ends with the snapshot; no entry of the old one is left.
+    /// - 2: the log ends with the snapshot; no entry of the region is left on the raft engine, also none that lay behind `last_index`.
+    ///
+    /// Before: the snapshot says of which region it is, and is of this one. A region without peers is that of a peer that knows nothing
+    /// yet: it has no keys to give up.
     ///
     /// After: [`PeerStorage::loading`] is this snapshot, and a task to load it is due.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] for a snapshot that does not say of which region it is; a failed disk.
+    /// The disk failed.
     pub(super) fn save_snapshot(
         &mut self,
         snapshot: &Snapshot,
@@ -137,7 +150,8 @@ impl PeerStorage {
         let apply_state = RaftApplyState { truncated_state: Some(truncated), ..self.apply_state };
         let state = RegionLocalState { state: PeerState::Applying.into(), region: Some(region.clone()) };
         let mut kv = WriteBatch::new();
-        for range in self.region.range().without(&region.range()) {
+        let given_up = self.region.range().without(&region.range());
+        for range in given_up.into_iter().filter(|_| !self.region.peers.is_empty()) {
             Cf::DATA.into_iter().for_each(|cf| kv.delete_range(cf, range.clone()));
         }
         kv.put(Cf::Raft, keys::region_state(id), state.encode_to_vec());
@@ -176,10 +190,12 @@ impl PeerStorage {
 
     /// The data is loaded: the region's state is `Normal` again, and everything up to the snapshot is applied, in one synced batch, since the
     /// snapshot's files are removed next.
+    ///
+    /// After: nothing is being loaded any more.
     pub(super) fn finish_snapshot(&mut self) -> Result<(), StoreError> {
         // LAB 2c BEGIN: RegionLocalState and RaftApplyState
         let id = self.region.id;
-        self.loading = None;
+        (self.loading, self.load_due) = (None, false);
         self.apply_state.applied_index = self.truncated_state().index;
         let state = RegionLocalState { state: PeerState::Normal.into(), region: Some(self.region.clone()) };
         let mut kv = WriteBatch::new();
@@ -194,8 +210,7 @@ impl PeerStorage {
     /// The log has no entries, and ends where it begins.
     fn restart_log(&mut self, batch: &mut WriteBatch) {
         let (id, index) = (self.region.id, self.truncated_state().index);
-        let behind = self.raft_state.last_index.max(index) + 1;
-        batch.delete_range(Cf::Default, keys::raft_log_range(id, 0, behind));
+        batch.delete_range(Cf::Default, keys::raft_log_range(id, 0, u64::MAX));
         self.raft_state.last_index = index;
         batch.put(Cf::Default, keys::raft_state(id), self.raft_state.encode_to_vec());
     }
@@ -241,12 +256,20 @@ impl PeerStorage {
 }
 
 impl Generation {
+    /// The snapshot that is being made, or is made.
+    pub fn key(&self) -> Option<SnapKey> {
+        match self {
+            Generation::Running(key) | Generation::Done(key, _) => Some(*key),
+            Generation::Idle | Generation::Wanted => None,
+        }
+    }
+
     fn is_of(&self, key: SnapKey) -> bool {
-        matches!(self, Generation::Running(this) | Generation::Done(this, _) if *this == key)
+        self.key() == Some(key)
     }
 }
 
 /// The region that a snapshot is of.
-fn region_of(snapshot: &Snapshot) -> Option<crate::proto::metapb::Region> {
+fn region_of(snapshot: &Snapshot) -> Option<Region> {
     RaftSnapshotData::decode(snapshot.data.clone()).ok()?.region
 }

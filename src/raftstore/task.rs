@@ -3,13 +3,14 @@
 //! A [`Task`] leaves the store as an [`Effect::Schedule`], some worker carries it out (`src/worker/`), and
 //! [`Event::TaskDone`](super::Event) brings the result back. Meanwhile the store goes on.
 
-use super::{Effect, Peer, Store, StoreError};
+use super::{Effect, Peer, Store, StoreError, region_error};
 use crate::engine::{KeyRange, Snapshot};
 use crate::error::Error;
-use crate::ids::{Index, RegionId, Term};
+use crate::ids::{Index, PeerId, RegionId, Term};
 use crate::proto::eraftpb;
 use crate::proto::metapb::Region;
 use crate::proto::raft_serverpb::RaftMessage;
+use crate::raft::ProgressState;
 
 /// One snapshot of one region: it holds what the entries up to `index` have made of the data. No other has the same three numbers
 /// and other data (Log Matching, section 5.3).
@@ -107,11 +108,11 @@ pub enum TaskDone {
         /// Ready to be sent.
         result: Result<eraftpb::Snapshot, String>,
     },
-    /// Of [`Task::Load`]. An error stops the store: it has promised to have this data.
+    /// Of [`Task::Load`]. An error stops the store, if a peer goes by this snapshot: it has promised to have the data.
     Loaded {
         /// Which one.
         key: SnapKey,
-        /// Nothing but success.
+        /// Or why not.
         result: Result<(), String>,
     },
     /// Of [`Task::Remove`]. After an error it is tried again.
@@ -120,7 +121,7 @@ pub enum TaskDone {
         key: SnapKey,
         /// As in the task.
         set: SnapFileSet,
-        /// Nothing but success.
+        /// Or why not.
         result: Result<(), String>,
     },
     /// Of [`Task::Send`]. After an error it is tried again, if still needed.
@@ -128,7 +129,7 @@ pub enum TaskDone {
         /// Which one.
         key: SnapKey,
         /// To which peer.
-        to: u64,
+        to: PeerId,
         /// Whether all of it has arrived, and the receiver has taken it.
         result: Result<(), String>,
     },
@@ -139,10 +140,7 @@ impl Store {
     pub(super) fn on_task_done(&mut self, done: TaskDone) -> Result<(), StoreError> {
         match done {
             TaskDone::LogDeleted(result) => result.map_err(StoreError::Worker),
-            TaskDone::Loaded { key, result } => {
-                result.map_err(StoreError::Worker)?;
-                self.on_loaded(key)
-            }
+            TaskDone::Loaded { key, result } => self.on_loaded(key, result),
             TaskDone::Generated { key, result } => {
                 self.on_generated(key, result);
                 Ok(())
@@ -158,10 +156,11 @@ impl Store {
         }
     }
 
-    fn on_loaded(&mut self, key: SnapKey) -> Result<(), StoreError> {
+    fn on_loaded(&mut self, key: SnapKey, result: Result<(), String>) -> Result<(), StoreError> {
         if let Some(peer) = self.peers.get_mut(&key.region)
             && peer.node.storage().loading() == Some(key)
         {
+            result.map_err(StoreError::Worker)?;
             peer.node.storage_mut().finish_snapshot()?;
             peer.node.raft_mut().on_applied(key.index);
             tracing::info!(%key, "loaded");
@@ -192,7 +191,7 @@ impl Store {
         }
     }
 
-    fn on_sent(&mut self, key: SnapKey, to: u64, result: &Result<(), String>) {
+    fn on_sent(&mut self, key: SnapKey, to: PeerId, result: &Result<(), String>) {
         if let Err(error) = result {
             tracing::warn!(%key, to, %error, "cannot send a snapshot");
         }
@@ -211,9 +210,13 @@ impl Store {
             if let Some(Task::Load { key, .. }) = tasks.first() {
                 // The peer goes by the snapshot's edition of the region from now on.
                 self.meta.insert(peer.node.storage().region());
+                let why = "a snapshot has taken the place of the log that the command was in";
                 for id in peer.proposals.take_covered(key.index) {
-                    let why = "a snapshot has taken the place of the log that the command was in";
                     let result = Err(Error::Undetermined(why.to_string()));
+                    self.outbox.push_back(Effect::Reply { id, result });
+                }
+                for id in peer.proposals.settle(key.index, key.term).stale {
+                    let result = Err(region_error::stale_command(why));
                     self.outbox.push_back(Effect::Reply { id, result });
                 }
             }
@@ -223,9 +226,46 @@ impl Store {
         Ok(())
     }
 
+    /// From time to time: gives up snapshots that nobody waits for any more, and tries again to remove what could not be removed.
+    pub(super) fn look_at_snapshots(&mut self) {
+        for peer in self.peers.values_mut() {
+            let in_use = peer.sends_snapshot();
+            peer.node.storage_mut().retire_snapshot(in_use);
+        }
+        for (key, set) in std::mem::take(&mut self.leftovers) {
+            match self.peers.get_mut(&key.region) {
+                // It may have been made again since: its storage knows.
+                Some(peer) if set == SnapFileSet::Made => peer.node.storage_mut().note_made(key),
+                _ => self.remove_files(key, set),
+            }
+        }
+    }
+
     /// The received snapshots whose files are still needed. Whoever opens the store keeps these, and removes all other files of
     /// snapshots.
     pub fn snapshots_in_use(&self) -> Vec<SnapKey> {
         self.peers.values().filter_map(Peer::snapshot_in_use).collect()
+    }
+}
+
+impl Peer {
+    /// True while some follower waits for a snapshot from this peer.
+    fn sends_snapshot(&self) -> bool {
+        self.node.raft().voters().any(|id| self.awaits_snapshot(id).is_some())
+    }
+
+    /// Where the snapshot ends that a follower waits for, if it waits for one.
+    fn awaits_snapshot(&self, peer: PeerId) -> Option<Index> {
+        match self.node.raft().progress(peer)?.state {
+            ProgressState::Snapshot(index) if self.is_leader() => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The last entry of the oldest snapshot that is made, or is on its way to some follower: whoever gets it needs the entries behind.
+    pub(super) fn snapshot_floor(&self) -> Option<Index> {
+        let sent = self.node.raft().voters().filter_map(|id| self.awaits_snapshot(id));
+        let made = self.node.storage().generation().key().map(|key| key.index);
+        sent.chain(made).min()
     }
 }

@@ -16,7 +16,7 @@ use crate::raftstore::Engines;
 /// # Errors
 /// The disk failed.
 pub fn delete_log(engines: &Engines, region: RegionId, end: Index) -> Result<(), EngineError> {
-    // LAB 2c BEGIN: Engine::sync first; then one range
+    // LAB 2c BEGIN: which engine first?
     engines.kv.sync()?;
     let mut batch = WriteBatch::new();
     batch.delete_range(Cf::Default, keys::raft_log_range(region, 0, end));

@@ -1,6 +1,6 @@
 //! The region worker: makes snapshots of regions, and loads them.
 //!
-//! Its tasks are carried out in order. So a snapshot that is overtaken by a newer one is loaded before it, never after.
+//! Its tasks are carried out in order: files are removed after whatever was scheduled before has had its use of them.
 
 use prost::Message;
 

@@ -63,7 +63,8 @@ fn message(snapshot: Snapshot) -> RaftMessage {
         snapshot: Some(snapshot),
         ..Default::default()
     };
-    RaftMessage { region_id: 7, message: Some(message), ..Default::default() }
+    let to_peer = Some(Peer { id: 2, store_id: 2, ..Default::default() });
+    RaftMessage { region_id: 7, to_peer, message: Some(message), ..Default::default() }
 }
 
 fn chunks(files: &SnapFiles, snapshot: Snapshot, size: usize) -> Vec<SnapshotChunk> {
@@ -240,9 +241,11 @@ fn damage_is_noticed(#[case] damage: fn(&mut Vec<SnapshotChunk>)) {
 #[rstest]
 #[case::no_message(|chunk: &mut SnapshotChunk| chunk.message = None)]
 #[case::with_data(|chunk: &mut SnapshotChunk| chunk.data = "x".into())]
+#[case::for_nobody(|chunk: &mut SnapshotChunk| chunk.message.as_mut().unwrap().to_peer = None)]
 #[case::no_snapshot(|chunk: &mut SnapshotChunk| edit(chunk, |m| m.snapshot = None))]
 #[case::no_end(|chunk: &mut SnapshotChunk| edit(chunk, |m| m.snapshot.as_mut().unwrap().metadata = None))]
 #[case::garbage(|chunk: &mut SnapshotChunk| edit(chunk, |m| m.snapshot.as_mut().unwrap().data = "garbage".into()))]
+#[case::of_another_kind(|chunk: &mut SnapshotChunk| edit(chunk, |m| m.set_msg_type(MessageType::MsgAppend)))]
 #[case::another_format(|chunk: &mut SnapshotChunk| edit_data(chunk, |data| data.version += 1))]
 #[case::a_file_too_many(|chunk: &mut SnapshotChunk| edit_data(chunk, |data| {
     let files = &mut data.meta.as_mut().unwrap().cf_files;

@@ -163,6 +163,26 @@ fn who_is_away_stops_nobody() {
     sim.finish();
 }
 
+/// A snapshot that never arrives holds up compaction for a while, and not for ever.
+#[test]
+fn a_snapshot_that_never_arrives_stops_nobody() {
+    let lab = lab!();
+    let mut sim = setup(&lab, 3).start();
+    let away = left_behind(&mut sim);
+    sim.heal();
+    sim.until("a snapshot is wanted", secs(5), |sim| sim.counts().generated > 0);
+    let leader = sim.leader();
+    sim.until("it is sent", secs(5), |sim| sim.counts().streams > 0);
+    sim.hold(leader, away);
+    for n in 0..20 * LIMIT {
+        sim.put(&format!("k{}", n % 7), &n.to_string());
+    }
+    sim.run(millis(300));
+    assert!(length(&sim, leader) <= 10 * LIMIT, "the log has {} applied entries", length(&sim, leader));
+    sim.release();
+    sim.finish();
+}
+
 /// A compacted log survives restarts, and power cuts at any time: what the log is needed for is on the kv engine before it goes.
 #[rstest]
 #[case::killed(false)]

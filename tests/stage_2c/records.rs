@@ -371,6 +371,24 @@ fn what_is_of_no_use_is_removed(#[case] key: SnapKey, #[case] of_region: u64, #[
     takes_a_good_one(&mut store);
 }
 
+/// A snapshot in which this store has no peer, or whose members are not those of its region, would leave a store that cannot start.
+#[rstest]
+#[case::without_this_store(vec![peer(2), peer(3)], vec![1, 2, 3])]
+#[case::with_other_members(vec![peer(1), peer(2), peer(3)], vec![1, 2, 4])]
+fn contradictions_are_dropped(#[case] peers: Vec<Peer>, #[case] voters: Vec<u64>) {
+    let _lab = lab!();
+    let disk = machine();
+    let (_engines, store) = open(&disk);
+    let mut store = store.expect("it starts");
+    let mut m = snapshot(KEY, Region { peers, ..region("b", "p") });
+    let metadata = m.message.as_mut().and_then(|m| m.snapshot.as_mut()).and_then(|s| s.metadata.as_mut());
+    metadata.expect("it has it").conf_state = Some(ConfState { voters, ..Default::default() });
+    store.handle(received(m, 4));
+    let (_, tasks) = work(&mut store);
+    assert_eq!((loads(&tasks), removes(&tasks)), (vec![], vec![(KEY, SnapFileSet::Copy(4))]));
+    takes_a_good_one(&mut store);
+}
+
 /// One at a time: what comes while a snapshot is taken over counts as lost, be it the same again; and the files that are needed stay.
 #[rstest]
 #[case::the_same(KEY)]

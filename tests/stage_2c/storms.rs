@@ -4,7 +4,7 @@ use pretty_assertions::assert_eq;
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Mix, millis, secs};
 
-use crate::story::{catches_up, left_behind, others_compact, setup};
+use crate::story::{LIMIT, catches_up, left_behind, others_compact, setup};
 
 /// One store was away: one snapshot is made, and one is sent, however often it answers heartbeats meanwhile.
 #[test]
@@ -36,6 +36,26 @@ fn a_few_are_enough_while_clients_write() {
     catches_up(&mut sim, away);
     let counts = sim.counts();
     assert!(counts.streams <= 6, "three seconds, 150 heartbeats: {counts:?}");
+    sim.finish();
+}
+
+/// Clients never stop, the log is compacted all the time, and a snapshot takes long to make, to travel and to load: the store catches up all
+/// the same, with a few. The entries behind a snapshot have to be there when it arrives.
+#[test]
+fn a_store_catches_up_with_clients_that_never_stop() {
+    let lab = lab!();
+    let mut sim = setup(&lab, 3).chunks(50, 1).start();
+    let away = left_behind(&mut sim);
+    let leader = sim.leader();
+    sim.slow_workers(leader, millis(60), millis(60));
+    sim.slow_workers(away, millis(60), millis(60));
+    sim.clients(Mix { clients: 3, pause: millis(4), ..Mix::default() });
+    sim.heal();
+    sim.until("a store that was away catches up although clients go on (section 7)", secs(5), |sim| {
+        let applied = |id: u64| sim.peer(id).apply_state().applied_index;
+        sim.counts().received > 0 && applied(away) + LIMIT as u64 > applied(leader)
+    });
+    assert!(sim.counts().streams <= 3, "{:?}", sim.counts());
     sim.finish();
 }
 

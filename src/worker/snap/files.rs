@@ -23,8 +23,11 @@ pub const FORMAT: u64 = 100;
 /// What the names of files begin with that are not complete.
 const TEMPORARY: &str = "temporary_";
 
+/// What all names begin with. Others in the folder are somebody else's.
+const PREFIXES: [&str; 3] = ["made_", "received_", TEMPORARY];
+
 /// The most bytes that a meta file has: a region with so many peers does not exist.
-const META_MAX: usize = 1 << 20;
+pub(super) const META_MAX: usize = 1 << 20;
 
 /// The snapshots of one store. Clones share the folder.
 #[derive(Clone)]
@@ -40,7 +43,8 @@ impl SnapFiles {
     pub fn open(folder: Arc<dyn Folder>, keep: &[SnapKey]) -> Result<SnapFiles, EngineError> {
         let files = SnapFiles { folder, next_copy: Arc::default() };
         let kept: Vec<String> = keep.iter().map(|key| prefix(*key, SnapFileSet::Received)).collect();
-        files.remove_where(|name| !kept.iter().any(|prefix| name.starts_with(prefix)))?;
+        let is_ours = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        files.remove_where(|name| is_ours(name) && !kept.iter().any(|prefix| name.starts_with(prefix)))?;
         let copies = files.list()?.iter().filter_map(|name| copy_of(name)).max();
         files.next_copy.store(copies.map_or(1, |copy| copy + 1), Ordering::Relaxed);
         Ok(files)
@@ -51,29 +55,37 @@ impl SnapFiles {
         Ok(PairFileWriter::new(self.folder.create(&name(key, SnapFileSet::Made, cf.name()))?))
     }
 
-    /// The files of a received snapshot, to be loaded: of any complete copy, for they are all the same.
+    /// The files of a received snapshot, to be loaded: of the first copy that is complete, for they are all the same. (A removal that was
+    /// not safe yet when the power went may leave any part of another one.)
     ///
     /// # Errors
-    /// It is not there, or not complete.
+    /// There is none.
     pub fn read(&self, key: SnapKey) -> Result<Vec<(Cf, PairFile)>, EngineError> {
         let all = prefix(key, SnapFileSet::Received);
         let names = self.folder.list()?;
-        let is_meta = |name: &&String| name.starts_with(&all) && name.ends_with("_meta");
-        let meta =
-            names.iter().find(is_meta).ok_or_else(|| EngineError::Io(format!("the {key} is not here")))?;
-        let copy = SnapFileSet::Copy(copy_of(meta).unwrap_or_default());
-        let meta = self.folder.open(meta)?.read(META_MAX)?;
-        let data = RaftSnapshotData::decode(meta).map_err(|e| EngineError::Io(format!("{key}: {e}")))?;
+        let metas = names.iter().filter(|name| name.starts_with(&all) && name.ends_with("_meta"));
+        let mut failure = EngineError::Io(format!("the {key} is not here"));
+        for copy in metas.filter_map(|name| copy_of(name)) {
+            match self.read_copy(key, SnapFileSet::Copy(copy)) {
+                Ok(files) => return Ok(files),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn read_copy(&self, key: SnapKey, copy: SnapFileSet) -> Result<Vec<(Cf, PairFile)>, EngineError> {
+        let damaged = |why: &str| EngineError::Io(format!("the {key} is damaged: {why}"));
+        let meta = self.folder.open(&name(key, copy, "meta"))?.read(META_MAX)?;
+        let data = RaftSnapshotData::decode(meta).map_err(|error| damaged(&error.to_string()))?;
         let open = |file: &SnapshotCfFile| {
-            let cf = Cf::parse(&file.cf).map_err(|error| EngineError::Io(format!("{key}: {error}")))?;
+            let cf = Cf::parse(&file.cf).map_err(|error| damaged(&error.to_string()))?;
             let reader = self.folder.open(&name(key, copy, cf.name()))?;
             Ok((cf, PairFile::new(reader, file.size, file.checksum)))
         };
         let files = data.meta.unwrap_or_default().cf_files;
         if files.len() != Cf::DATA.len() {
-            return Err(EngineError::Io(format!(
-                "the {key} is damaged: its meta file does not name its files"
-            )));
+            return Err(damaged("its meta file does not name its files"));
         }
         files.iter().map(open).collect()
     }

@@ -17,6 +17,8 @@
 //! - A stream that breaks leaves nothing behind: the receiver's temporary files are removed when it ends.
 //! - What is damaged, cut, too short or too long is never loaded: the receiver compares size and checksum of every file with what the
 //!   message says before it gives the files their names.
+//! - That the pairs in a file are sorted and of the region is seen when they are loaded: until then, whoever sends is believed to be a store of
+//!   the cluster.
 //! - The file that says what the others are has to be there, and comes last: without it a snapshot is not complete. A store that starts
 //!   removes all that no region needs ([`SnapFiles::open`]).
 

@@ -87,7 +87,7 @@ impl PairFile {
     /// Makes sure that so many bytes are in the buffer. False at the end of the file.
     fn fill(&mut self, wanted: usize) -> Result<bool, EngineError> {
         while self.buffer.len() < wanted {
-            let data = self.file.read(BUFFER.max(wanted - self.buffer.len()))?;
+            let data = self.file.read(BUFFER)?;
             if data.is_empty() {
                 return Ok(false);
             }

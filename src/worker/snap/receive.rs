@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::files::{FORMAT, name, temporary};
+use super::files::{FORMAT, META_MAX, name, temporary};
 use super::send::describe;
 use super::{Permit, SnapError, SnapFiles};
 use crate::engine::{Cf, FileWriter};
@@ -21,6 +21,8 @@ pub struct SnapReceiver {
     data: RaftSnapshotData,
     at: usize,
     open: Option<Incoming>,
+    /// Its files are the store's now.
+    is_finished: bool,
     _permit: Permit,
 }
 
@@ -45,6 +47,9 @@ impl SnapReceiver {
         if data.version != FORMAT {
             return Err(SnapError::BadMessage("its files are of another format"));
         }
+        if data.encoded_len() > META_MAX || !data.data.is_empty() {
+            return Err(SnapError::BadMessage("what it says about itself is too long"));
+        }
         let listed = data.meta.iter().flat_map(|meta| &meta.cf_files);
         // Each column family once and in order: a name decides which file is overwritten.
         if !listed.clone().map(|file| &file.cf[..]).eq(Cf::DATA.map(Cf::name)) {
@@ -61,6 +66,7 @@ impl SnapReceiver {
             data,
             at: 0,
             open: None,
+            is_finished: false,
             _permit: permit,
         };
         Ok(receiver)
@@ -104,8 +110,7 @@ impl SnapReceiver {
     /// The stream has ended. Gives the files their names, the meta file last, and returns what the store is to be told.
     ///
     /// # Errors
-    /// Less has come than was announced, or the disk failed. What is left then has no meta file, and is removed when the store
-    /// starts.
+    /// Less has come than was announced, or the disk failed. Nothing is left of the snapshot.
     pub fn finish(mut self) -> Result<Event, SnapError> {
         // LAB 2c BEGIN: is everything there? then rename; the meta file says that the rest is complete
         self.skip_empty_files()?;
@@ -120,13 +125,9 @@ impl SnapReceiver {
             let (from, to) = (temporary(self.copy, part), name(self.key, SnapFileSet::Copy(self.copy), part));
             self.files.folder().rename(&from, &to)?;
         }
+        self.is_finished = true;
         Ok(Event::Snapshot { message: std::mem::take(&mut self.message), copy: self.copy })
         // LAB 2c END
-    }
-
-    /// Which snapshot it is.
-    pub fn key(&self) -> SnapKey {
-        self.key
     }
 
     /// What was announced of the file at hand; `None` when all are complete.
@@ -167,10 +168,14 @@ impl SnapReceiver {
 
 impl Drop for SnapReceiver {
     fn drop(&mut self) {
-        for part in Cf::DATA.map(Cf::name).into_iter().chain(["meta"]) {
-            if let Err(error) = self.files.folder().remove(&temporary(self.copy, part)) {
-                tracing::warn!(%error, "a temporary file stays until the store starts again");
-            }
+        if self.is_finished {
+            return;
+        }
+        let parts = Cf::DATA.map(Cf::name).into_iter().chain(["meta"]);
+        let mut removed = parts.map(|part| self.files.folder().remove(&temporary(self.copy, part)));
+        let named = self.files.remove(self.key, SnapFileSet::Copy(self.copy));
+        if let Err(error) = removed.try_for_each(|outcome| outcome).and(named) {
+            tracing::warn!(%error, "files of a broken stream stay until the store starts again");
         }
     }
 }

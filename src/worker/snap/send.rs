@@ -5,6 +5,7 @@ use prost::Message;
 use super::files::name;
 use super::{Permit, SnapError, SnapFiles};
 use crate::engine::{EngineError, FileReader};
+use crate::proto::eraftpb::MessageType;
 use crate::proto::raft_serverpb::{RaftMessage, RaftSnapshotData, SnapshotCfFile, SnapshotChunk};
 use crate::raftstore::{SnapFileSet, SnapKey};
 
@@ -72,8 +73,12 @@ impl SnapSender {
 /// # Errors
 /// [`SnapError::BadMessage`]
 pub(super) fn describe(message: &RaftMessage) -> Result<(SnapKey, RaftSnapshotData), SnapError> {
-    let snapshot = message.message.as_ref().and_then(|m| m.snapshot.as_ref());
+    let m = message.message.as_ref().filter(|m| m.msg_type() == MessageType::MsgSnapshot);
+    let snapshot = m.and_then(|m| m.snapshot.as_ref());
     let snapshot = snapshot.ok_or(SnapError::BadMessage("there is none in the message"))?;
+    if message.to_peer.is_none() {
+        return Err(SnapError::BadMessage("it is for nobody"));
+    }
     let key = SnapKey::of(message.region_id, snapshot)
         .ok_or(SnapError::BadMessage("it does not say which entry it ends with"))?;
     let data = RaftSnapshotData::decode(snapshot.data.clone())

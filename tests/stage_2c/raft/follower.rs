@@ -266,6 +266,7 @@ fn a_newer_snapshot_overtakes() {
 #[case::that_ends_nowhere(Some((0, 0)))]
 #[case::without_a_term(Some((10, 0)))]
 #[case::of_a_term_to_come(Some((10, 9)))]
+#[case::that_ends_where_no_log_ends(Some((u64::MAX, 1)))]
 fn a_message_that_makes_no_sense(#[case] last: Option<(u64, u64)>) {
     let lab = lab!();
     let mut net = follower(&lab, &[1, 1], 1);

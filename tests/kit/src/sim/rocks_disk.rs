@@ -148,8 +148,12 @@ impl Engine for Faulty<RocksEngine> {
 
 impl Folder for Faulty<DirFolder> {
     fn create(&self, name: &str) -> Result<Box<dyn FileWriter>, EngineError> {
-        self.check()?;
-        let below = self.below.create(name)?;
+        let mut file = None;
+        self.change(|folder| {
+            file = Some(folder.create(name)?);
+            Ok(())
+        })?;
+        let below = file.ok_or(EngineError::Crashed)?;
         Ok(Box::new(FaultyFile { below, boot: self.boot, state: self.state.clone() }))
     }
 
