@@ -32,6 +32,8 @@ pub struct Net<D: Driver> {
     /// What has reached the puppets.
     pub(super) mail: BTreeMap<PeerId, Vec<Message>>,
     pub(super) faults: Faults,
+    /// Snapshots that got lost: sender and receiver.
+    reports: Vec<(PeerId, PeerId)>,
     pub(super) trace: Trace,
     invariants: Vec<Box<dyn Invariant>>,
     tune: Vec<Tune>,
@@ -51,6 +53,7 @@ impl<D: Driver> Net<D> {
             wire: VecDeque::new(),
             mail: BTreeMap::new(),
             faults: Faults::default(),
+            reports: Vec::new(),
             trace: Trace::default(),
             invariants: invariants::all(),
             tune: setup.tune,
@@ -106,6 +109,12 @@ impl<D: Driver> Net<D> {
     /// Does the node's work until there is no more.
     #[track_caller]
     pub(super) fn settle(&mut self, id: PeerId) {
+        for (from, to) in std::mem::take(&mut self.reports) {
+            match self.peers.get_mut(&from) {
+                Some(peer) if from == id => peer.report_snapshot(to, false),
+                _ => self.reports.push((from, to)),
+            }
+        }
         self.observe(id);
         for _ in 0..ROUNDS_TO_REST {
             let Some(mut work) = self.peer(id).poll() else { return self.check_saved(id) };
@@ -271,7 +280,8 @@ impl<D: Driver> Net<D> {
         let (from, to, what) = (m.from, m.to, m.msg_type());
         self.trace.note(Event::Lost(m, why));
         if what == MessageType::MsgSnapshot {
-            self.report_snapshot(from, to, false);
+            // It may be in the middle of its work: it hears of it next time.
+            self.reports.push((from, to));
         }
     }
 

@@ -103,8 +103,8 @@ impl Node {
         self.disk.hard_state()
     }
 
-    /// True if entry `index` of this term is on disk.
+    /// True if entry `index` of this term is on disk, or compacted there: then it was committed, and there is no other.
     pub fn has_on_disk(&self, index: Index, term: Term) -> bool {
-        self.disk.term(index) == Ok(term)
+        index < compacted_to(&self.disk) || self.disk.term(index) == Ok(term)
     }
 }

@@ -58,8 +58,9 @@ impl Invariant for LogMatching {
                 )
             })?;
             let before = seen.entry(index - 1).map(|e| e.term);
-            // Before the first entry: compacted, and the disk remembers the term.
-            let previous_term = before.or(world.nodes[&id].disk.term(index - 1).ok()).unwrap_or(0);
+            // Before the first entry: compacted, and the disk may remember the term, if it is not compacted further by now.
+            let previous = before.or(world.nodes[&id].disk.term(index - 1).ok());
+            let previous_term = previous.unwrap_or(0);
             check(entry.term >= previous_term && entry.term <= seen.term, || {
                 format!(
                     "in term {} node {id} has entry {} behind one of term {previous_term}",
@@ -67,6 +68,9 @@ impl Invariant for LogMatching {
                     entry_text(entry)
                 )
             })?;
+            if previous.is_none() {
+                continue;
+            }
             let copy = || Copy { on: id, data: entry.data.clone(), previous_term };
             let first = self.entries.entry((index, entry.term)).or_insert_with(copy);
             check(first.data == entry.data && first.previous_term == previous_term, || {
