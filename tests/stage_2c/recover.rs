@@ -38,7 +38,7 @@ fn clients_work_on(#[case] clients: u64) {
         sim.clients(Mix { clients, ..Mix::default() });
         everybody_is_away_once(&mut sim, 4);
         sim.finish();
-        assert!(sim.counts().received >= 2, "snapshots were needed: {:?}", sim.counts());
+        assert!(sim.counts().received >= 1, "snapshots were needed: {:?}", sim.counts());
         sim.assert_struck(&[Fault::Cut]);
     }
 }

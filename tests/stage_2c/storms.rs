@@ -2,7 +2,7 @@
 
 use pretty_assertions::assert_eq;
 use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Fault, Mix, millis, secs};
+use raftkv_testkit::sim::{Mix, millis, secs};
 
 use crate::story::{LIMIT, catches_up, left_behind, others_compact, setup};
 
@@ -126,9 +126,10 @@ fn many_regions_wait_for_their_turn() {
     sim.finish();
 }
 
-/// The receiver refuses what is too much at once; the sender tries again.
+/// Small chunks, six regions, two senders and one receiver that takes two at a time: who is refused tries again, and all are served in the
+/// end.
 #[test]
-fn a_busy_receiver_refuses() {
+fn a_busy_receiver_gets_to_all() {
     let lab = lab!();
     let starts = ["", "b", "c", "d", "e", "f"];
     let mut sim = setup(&lab, 3).chunks(20, 1).regions(&starts).start();
@@ -140,12 +141,11 @@ fn a_busy_receiver_refuses() {
         keys.iter().for_each(|key| sim.put(key, &n.to_string()));
     }
     sim.run(secs(1));
-    // Half of the regions are led by one store, half by the other: four streams for the two permits of the receiver.
     sim.heal();
     sim.until("all regions of the store that was away catch up", secs(30), |sim| {
         keys.iter().all(|key| sim.data(3, key) == Some("39".into()))
     });
-    let _may_be_none = sim.struck(Fault::StreamRefused);
+    assert!(sim.counts().received >= 6, "each of six regions needs one: {:?}", sim.counts());
     sim.finish();
 }
 
