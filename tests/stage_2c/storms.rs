@@ -44,16 +44,16 @@ fn a_few_are_enough_while_clients_write() {
 #[test]
 fn a_store_catches_up_with_clients_that_never_stop() {
     let lab = lab!();
-    let mut sim = setup(&lab, 3).chunks(50, 1).start();
+    let mut sim = setup(&lab, 3).tune(|config| config.log_gc_limit = 2 * LIMIT).chunks(50, 1).start();
     let away = left_behind(&mut sim);
-    let leader = sim.leader();
-    sim.slow_workers(leader, millis(60), millis(60));
-    sim.slow_workers(away, millis(60), millis(60));
-    sim.clients(Mix { clients: 3, pause: millis(4), ..Mix::default() });
+    (1..=3).for_each(|id| sim.slow_workers(id, millis(80), millis(80)));
+    sim.clients(Mix { clients: 4, ..Mix::default() });
     sim.heal();
+    sim.until("a snapshot is wanted", secs(5), |sim| sim.counts().generated > 0);
+    let leader = sim.leader();
     sim.until("a store that was away catches up although clients go on (section 7)", secs(5), |sim| {
         let applied = |id: u64| sim.peer(id).apply_state().applied_index;
-        sim.counts().received > 0 && applied(away) + LIMIT as u64 > applied(leader)
+        sim.counts().received > 0 && applied(away) + 2 * LIMIT as u64 > applied(leader)
     });
     assert!(sim.counts().streams <= 3, "{:?}", sim.counts());
     sim.finish();
