@@ -20,7 +20,7 @@ use crate::ids::{Index, PeerId, Term};
 use crate::proto::eraftpb::{Entry, Snapshot};
 
 /// How many entries are handed out to be applied in one go. A peer that has loaded a snapshot may have many behind it.
-pub const APPLY_AT_ONCE: u64 = 1024;
+const APPLY_AT_ONCE: u64 = 1024;
 
 /// The log of one peer.
 ///
@@ -131,7 +131,7 @@ impl<S: LogStorage> RaftLog<S> {
         self.entries(self.stabled + 1, self.last_index() + 1)
     }
 
-    /// The next entries that are committed and not yet applied, at most [`APPLY_AT_ONCE`]: the owner has other things to do, too. None while the data of a snapshot is being loaded: they can be
+    /// The next entries that are committed and not yet applied, at most `APPLY_AT_ONCE` of them: the owner has other things to do, too. None while the data of a snapshot is being loaded: they can be
     /// applied only on top of it.
     pub fn next_committed_entries(&self) -> &[Entry] {
         if self.applied < self.truncated_index {

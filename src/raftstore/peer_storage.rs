@@ -231,7 +231,7 @@ impl LogStorage for PeerStorage {
         // LAB 2b END
     }
 
-    /// See [`PeerStorage::give_snapshot`] (stage 2c; before that no log is ever compacted).
+    /// See `PeerStorage::give_snapshot` (stage 2c; before that no log is ever compacted).
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         self.give_snapshot()
     }

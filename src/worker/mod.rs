@@ -1,6 +1,6 @@
 //! What is done beside a store, because it takes long.
 //!
-//! A store schedules a [`Task`](crate::raftstore::Task) and goes on; a worker carries it out and tells what came of it. Workers have no
+//! A store schedules a [`Task`] and goes on; a worker carries it out and tells what came of it. Workers have no
 //! threads of their own: whoever owns the store runs them, one task after the other, on a thread each in the server, in virtual
 //! time in the simulator.
 //!
