@@ -160,7 +160,7 @@ fn send_and_receive(scratch: &Scratch) -> Duration {
     let files = scratch.files("target");
     timed(|| {
         let first = sender.next_chunk().expect("the files are read").expect("the message is a chunk");
-        let mut receiver = SnapReceiver::new(files, 1, first, permits.1).expect("the snapshot is announced");
+        let mut receiver = SnapReceiver::new(files, first, permits.1).expect("the snapshot is announced");
         while let Some(chunk) = sender.next_chunk().expect("the files are read") {
             assert!(chunk.data.len() <= CHUNK_SIZE, "a chunk of {} bytes", chunk.data.len());
             receiver.take(chunk).expect("the chunk is what was announced");
