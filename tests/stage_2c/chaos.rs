@@ -1,20 +1,10 @@
 //! Everything at once, at random, with logs that are compacted all the time.
 
 use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Fault, Mix, Nemesis, Sim, millis, secs};
+use raftkv_testkit::sim::{Fault, Mix, Nemesis, millis, secs};
 use rstest::rstest;
 
-use crate::story::seeded;
-
-/// Store 1 is cut off until it needs a snapshot: one at least is needed in every run.
-fn falls_behind(sim: &mut Sim) {
-    let last = sim.peer(1).node().raft().log().last_index();
-    sim.isolate(1);
-    sim.until("the others compact their logs", secs(20), |sim| {
-        sim.others(1).into_iter().all(|id| sim.first_index(id) > last + 1)
-    });
-    sim.heal();
-}
+use crate::story::{outrun, seeded};
 
 /// Network, machines, disks and clocks fail, clients go away, streams break, and stores are away until they need a snapshot.
 #[rstest]
@@ -32,7 +22,8 @@ fn everything_fails(#[case] stores: u64) {
             pause: millis(10),
             ..Mix::default()
         });
-        falls_behind(&mut sim);
+        outrun(&mut sim, 1);
+        sim.heal();
         sim.trouble(Nemesis { every: millis(100), ..Nemesis::everything() });
         sim.run(secs(6));
         sim.finish();
@@ -57,7 +48,8 @@ fn swaps_happen_once() {
             pause: millis(5),
             ..Mix::default()
         });
-        falls_behind(&mut sim);
+        outrun(&mut sim, 1);
+        sim.heal();
         sim.trouble(Nemesis { every: millis(100), ..Nemesis::everything() });
         sim.run(secs(5));
         sim.finish();

@@ -4,14 +4,13 @@ use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Mix, Nemesis, Sim, millis, secs};
 use rstest::rstest;
 
-use crate::story::seeded;
+use crate::story::{outrun, seeded};
 
 /// One store is cut off for so long that it needs a snapshot, then another, while clients work.
 fn everybody_is_away_once(sim: &mut Sim, rounds: u64) {
     for round in 0..rounds {
         let away = 1 + round % 3;
-        sim.isolate(away);
-        served(sim, 80);
+        outrun(sim, away);
         let commit = sim.others(away).into_iter().map(|id| sim.peer(id).node().raft().commit()).max();
         sim.heal();
         sim.until("a store that was away catches up with what was committed without it", secs(20), |sim| {
@@ -53,8 +52,7 @@ fn all_stores_restart(#[case] clients: u64) {
         let mut sim = seeded(seed, 3).start();
         sim.clients(Mix { clients, ..Mix::default() });
         for round in 0..4 {
-            sim.isolate(1 + round % 3);
-            served(&mut sim, 60);
+            outrun(&mut sim, 1 + round % 3);
             (1..=3).for_each(|id| sim.crash(id));
             sim.run(millis(20));
             (1..=3).for_each(|id| sim.restart(id));

@@ -97,3 +97,14 @@ pub fn catches_up(sim: &mut Sim, away: u64) {
         |sim| has_caught_up(sim, away),
     );
 }
+
+/// Cuts a store off until the clients at work have gone so far that it needs a snapshot: whatever the seed, one is needed.
+pub fn outrun(sim: &mut Sim, away: u64) {
+    let last = sim.peer(away).node().raft().log().last_index();
+    sim.isolate(away);
+    sim.until("two of three stores serve clients, and compact their logs", secs(30), |sim| {
+        sim.others(away).into_iter().all(|id| sim.first_index(id) > last + 1)
+    });
+    // The workers delete the entries: from here on not even a power cut brings them back.
+    sim.run(secs(1) / 20);
+}
