@@ -96,7 +96,7 @@ impl Engine for RocksEngine {
     }
 
     /// The pairs become files of the database's own format beside it, which it then takes over as they are: nothing goes through the
-    /// write-ahead log. A file's index is in memory until the file is finished, so there are several, each of [`INGEST_FILE`]
+    /// write-ahead log. A file's index is in memory until the file is finished, so there are several, each of `INGEST_FILE`
     /// bytes.
     fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError> {
         let mut paths = Vec::new();
