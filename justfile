@@ -52,6 +52,10 @@ test-2c *FILTERS: (_stage "stage-2c" "stage_2c" "" FILTERS)
 test-2c-rocksdb *FILTERS:
     @. "$(./setup --rocksdb-env)" && RAFTKV_ENGINE=rocksdb just _stage stage-2c,rocksdb stage_2c "" "$@"
 
+# Stage 3a: leadership transfer and membership changes in Raft
+[group('stages')]
+test-3a *FILTERS: (_stage "stage-3a" "stage_3a" "" FILTERS)
+
 # Run one test again with the seed that a failure named, and show all that happens: `just replay stage_2b::chaos::x 17`
 [no-exit-message]
 [group('stages')]
@@ -59,6 +63,7 @@ replay TEST SEED:
     #!/bin/sh
     test=${1#stage_*::}
     case $1 in
+        stage_3a::*) target=stage_3a feature=stage-3a ;;
         stage_2c::*) target=stage_2c feature=stage-2c ;;
         stage_2b::*) target=stage_2b feature=stage-2b ;;
         stage_2a::*) target=stage_2a feature=stage-2a ;;

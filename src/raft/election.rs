@@ -35,7 +35,7 @@ impl<S: LogStorage> Raft<S> {
     /// is no voter of its group does nothing, and a leader has no need to.
     ///
     /// After: the peer is a candidate of the next term; where its own vote is a majority, the leader.
-    pub fn campaign(&mut self) {
+    pub(super) fn start_election(&mut self) {
         // LAB 2aa BEGIN: become a candidate, ask for votes, count the own one
         if self.role == Role::Leader || !self.progress.contains_key(&self.config.id) {
             return;

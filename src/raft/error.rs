@@ -22,6 +22,18 @@ pub enum RaftError {
         term: Term,
     },
 
+    /// The leader hands its leadership over and takes no proposals meanwhile. Nothing was appended: the caller may try again, here or with
+    /// the next leader.
+    #[error("proposal dropped: the leadership is being handed to peer {to}")]
+    LeaderTransferring {
+        /// The next leader, if all goes well.
+        to: PeerId,
+    },
+
+    /// A change of the group that may not be made: not now, or not at all. Nothing was appended.
+    #[error("change of the group refused: {0}")]
+    ConfChangeRefused(&'static str),
+
     /// A message that no correct peer sends. It has been ignored.
     #[error("message from peer {from} ignored: {why}")]
     BadMessage {
@@ -58,7 +70,11 @@ impl RaftError {
         match self {
             RaftError::CommittedEntryReplaced { .. } => true,
             RaftError::Storage(error) => *error != StorageError::SnapshotTemporarilyUnavailable,
-            RaftError::Config(_) | RaftError::ProposalDropped { .. } | RaftError::BadMessage { .. } => false,
+            RaftError::Config(_)
+            | RaftError::ProposalDropped { .. }
+            | RaftError::LeaderTransferring { .. }
+            | RaftError::ConfChangeRefused(_)
+            | RaftError::BadMessage { .. } => false,
         }
     }
 }

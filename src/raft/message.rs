@@ -27,12 +27,16 @@ pub fn is_from_leader(msg_type: MessageType) -> bool {
 /// True for what a sender may send before its own disk has the state it belongs to.
 ///
 /// A leader replicates while it writes (thesis, section 10.2.1): its appends, heartbeats and snapshots promise nothing
-/// about its own disk, and it counts itself as a holder of an entry only once that entry is persisted.
+/// about its own disk, and it counts itself as a holder of an entry only once that entry is persisted. Proposals and wishes promise
+/// nothing at all.
 /// A vote and an acknowledgement are promises that must outlive a crash. So is a request for votes: its
 /// sender has voted for itself and must not forget that.
 pub fn may_precede_persist(msg_type: MessageType) -> bool {
-    use MessageType::{MsgAppend, MsgHeartbeat, MsgPropose, MsgSnapshot};
-    matches!(msg_type, MsgAppend | MsgHeartbeat | MsgSnapshot | MsgPropose)
+    use MessageType::{MsgAppend, MsgHeartbeat, MsgPropose, MsgSnapshot, MsgTimeoutNow, MsgTransferLeader};
+    matches!(
+        msg_type,
+        MsgAppend | MsgHeartbeat | MsgSnapshot | MsgPropose | MsgTransferLeader | MsgTimeoutNow
+    )
 }
 
 /// Refuses messages that contradict themselves, so that the rest of the code need not think of them: a
@@ -45,7 +49,9 @@ pub(super) fn validate(m: &Message, id: PeerId) -> Result<(), RaftError> {
     if m.msg_type() == MessageType::MsgPropose {
         return Ok(());
     }
-    if m.from == NO_PEER || m.from == id {
+    // A wish for a leader comes in the name of the one that is wanted: it may be this peer.
+    let is_wish = m.msg_type() == MessageType::MsgTransferLeader;
+    if m.from == NO_PEER || (m.from == id && !is_wish) {
         return bad("a peer does not write to itself, and nobody has id 0".to_string());
     }
     if m.term == 0 || m.term > MAX_TERM {

@@ -1,16 +1,19 @@
 //! One peer of a Raft group: its state, and the door through which messages come in.
 //!
 //! What happens behind the door stands in the files of the topics: `election`, `heartbeat`, `replication`,
-//! `follower`, `commit`, `snapshot`.
+//! `follower`, `commit`, `snapshot`, `transfer`, `membership`.
 
 use std::collections::BTreeMap;
+
+use bytes::Bytes;
 
 use super::message::{is_from_leader, may_precede_persist, validate};
 use super::progress::Progress;
 use super::storage::{LogStorage, StorageError};
+use super::transfer::Transfer;
 use super::{Config, RaftError, RaftLog};
 use crate::ids::{Index, NO_PEER, PeerId, Term};
-use crate::proto::eraftpb::{HardState, Message, MessageType};
+use crate::proto::eraftpb::{Entry, HardState, Message, MessageType};
 
 /// What a peer is at the moment (section 5.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct Raft<S> {
     /// A leader has something to send that is not in the outbox yet: appends are made when the outbox is
     /// taken, so that many proposals travel in one message.
     pub(super) append_due: bool,
+    /// A leader hands its leadership to another peer.
+    pub(super) transfer: Option<Transfer>,
     outbox: Outbox,
 }
 
@@ -108,6 +113,7 @@ impl<S: LogStorage> Raft<S> {
             timeouts_drawn: 1,
             heartbeat_elapsed: 0,
             append_due: false,
+            transfer: None,
             outbox: Outbox::default(),
             config: config.clone(),
             log,
@@ -117,9 +123,40 @@ impl<S: LogStorage> Raft<S> {
     /// One tick of the clock has passed.
     pub fn tick(&mut self) {
         match self.role {
-            Role::Leader => self.tick_heartbeat(),
+            Role::Leader => {
+                self.tick_transfer();
+                self.tick_heartbeat();
+            }
             Role::Follower | Role::Candidate => self.tick_election(),
         }
+    }
+
+    /// Stands for election now, without waiting for the timer; see `start_election`. Not while a change of the group is
+    /// in the way: see `check_campaign`.
+    pub fn campaign(&mut self) {
+        match self.check_campaign() {
+            Ok(()) => self.start_election(),
+            Err(error) => tracing::debug!(id = self.config.id, %error, "no campaign"),
+        }
+    }
+
+    /// Asks for one command to be put into the log. On a leader it becomes the entry behind the last; a
+    /// follower passes it on to its leader, and nobody knows then whether it arrives.
+    ///
+    /// # Errors
+    /// [`RaftError::ProposalDropped`] where no leader is known, [`RaftError::LeaderTransferring`] where the leader is about
+    /// to hand over. Nothing is silently lost: the caller must be able to answer its client.
+    pub fn propose(&mut self, data: Bytes) -> Result<(), RaftError> {
+        self.take_proposals(vec![Entry { data, ..Default::default() }])
+    }
+
+    /// [`Raft::propose`] for several entries, the own owner's or those that a follower has passed on: all of them, or none.
+    pub(super) fn take_proposals(&mut self, entries: Vec<Entry>) -> Result<(), RaftError> {
+        if self.role == Role::Leader {
+            self.check_transfer()?;
+            self.check_conf_changes(&entries)?;
+        }
+        self.propose_all(entries)
     }
 
     /// Takes in one message. The answers are in the outbox afterwards.
@@ -129,7 +166,7 @@ impl<S: LogStorage> Raft<S> {
     pub fn step(&mut self, m: Message) -> Result<(), RaftError> {
         validate(&m, self.config.id)?;
         if m.msg_type() == MessageType::MsgPropose {
-            return self.propose_all(m.entries);
+            return self.take_proposals(m.entries);
         }
         if !self.check_term(&m) {
             return Ok(());
@@ -147,21 +184,29 @@ impl<S: LogStorage> Raft<S> {
             (MessageType::MsgRequestVote, _) => self.handle_request_vote(&m),
             (MessageType::MsgRequestVoteResponse, Role::Candidate) => self.handle_vote_response(&m),
             (MessageType::MsgHeartbeat, _) => self.handle_heartbeat(&m),
-            (MessageType::MsgHeartbeatResponse, Role::Leader) => self.handle_heartbeat_response(&m),
+            (MessageType::MsgHeartbeatResponse, Role::Leader) => {
+                self.handle_heartbeat_response(&m);
+                self.hand_over(m.from);
+            }
             (MessageType::MsgAppend, _) => return self.handle_append(m),
             (MessageType::MsgAppendResponse, Role::Leader) => {
                 self.leave_snapshot(&m);
-                return self.handle_append_response(&m);
+                self.handle_append_response(&m)?;
+                self.hand_over(m.from);
             }
             (MessageType::MsgSnapshot, _) => self.handle_snapshot(m),
+            (MessageType::MsgTransferLeader, _) => self.transfer_leader(m.from),
+            (MessageType::MsgTimeoutNow, _) => self.handle_timeout_now(),
             (msg_type, role) => tracing::debug!(?msg_type, ?role, from = m.from, "nothing to do"),
         }
         Ok(())
     }
 
-    /// Puts a message into the outbox it belongs to, signed with the own id and term.
+    /// Puts a message into the outbox it belongs to, signed with the own id (unless it speaks for somebody else) and term.
     pub(super) fn send(&mut self, mut m: Message) {
-        m.from = self.config.id;
+        if m.from == NO_PEER {
+            m.from = self.config.id;
+        }
         if m.msg_type() != MessageType::MsgPropose {
             m.term = self.term;
         }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::storage::LogStorage;
 use super::{Config, Raft, RaftError, SoftState};
 use crate::ids::PeerId;
-use crate::proto::eraftpb::{Entry, HardState, Message, Snapshot};
+use crate::proto::eraftpb::{ConfChange, ConfState, Entry, HardState, Message, Snapshot};
 
 /// One round of work for the owner, to be done in this order:
 ///
@@ -73,6 +73,21 @@ impl<S: LogStorage> RawNode<S> {
     /// Asks for a command to be put into the log: see [`Raft::propose`].
     pub fn propose(&mut self, data: Bytes) -> Result<(), RaftError> {
         self.raft.propose(data)
+    }
+
+    /// Asks for a change of the group to be put into the log: see [`Raft::propose_conf_change`].
+    pub fn propose_conf_change(&mut self, change: &ConfChange) -> Result<(), RaftError> {
+        self.raft.propose_conf_change(change)
+    }
+
+    /// A change of the group is applied: see [`Raft::apply_conf_change`].
+    pub fn apply_conf_change(&mut self, change: &ConfChange) -> ConfState {
+        self.raft.apply_conf_change(change)
+    }
+
+    /// Wants another peer for leader: see [`Raft::transfer_leader`].
+    pub fn transfer_leader(&mut self, to: PeerId) {
+        self.raft.transfer_leader(to);
     }
 
     /// Takes in a message from another peer: see [`Raft::step`].

@@ -1,7 +1,5 @@
 //! Log replication as the leader does it (section 5.3).
 
-use bytes::Bytes;
-
 use super::message::message;
 use super::progress::{Progress, ProgressState};
 use super::storage::LogStorage;
@@ -10,17 +8,12 @@ use crate::ids::{NO_PEER, PeerId};
 use crate::proto::eraftpb::{Entry, Message, MessageType};
 
 impl<S: LogStorage> Raft<S> {
-    /// Asks for one command to be put into the log. On a leader it becomes the entry behind the last; a
-    /// follower passes it on to its leader, and nobody knows then whether it arrives.
+    /// Puts proposals into the log, in order, or passes them on to whom they are for. Of the entries count type, data and context.
+    ///
+    /// After: on a leader each is an entry behind the last one; a follower has sent all of them to its leader, in one message.
     ///
     /// # Errors
-    /// [`RaftError::ProposalDropped`] where no leader is known. Nothing is silently lost: the caller must
-    /// be able to answer its client.
-    pub fn propose(&mut self, data: Bytes) -> Result<(), RaftError> {
-        self.propose_all(vec![Entry { data, ..Default::default() }])
-    }
-
-    /// [`Raft::propose`] for several commands, in order. Of the entries count type, data and context.
+    /// [`RaftError::ProposalDropped`] where no leader is known.
     pub(super) fn propose_all(&mut self, entries: Vec<Entry>) -> Result<(), RaftError> {
         // LAB 2ab BEGIN: leader: append; follower with a leader: forward; else: refuse
         if self.role == Role::Leader {

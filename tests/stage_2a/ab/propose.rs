@@ -91,13 +91,13 @@ fn a_message_may_carry_several_commands() {
 fn a_command_keeps_its_type_and_context() {
     let lab = lab!();
     let mut message: Message = proposal(3, 1, &["x"]).into();
-    message.entries[0].set_entry_type(EntryType::EntryConfChange);
+    message.entries[0].set_entry_type(EntryType::EntryConfChangeV2);
     message.entries[0].context = "for the proposer".into();
     let kept = |e: &Entry| {
         let what = (e.entry_type(), &e.data[..], &e.context[..]);
         assert_eq!(
             what,
-            (EntryType::EntryConfChange, &b"x"[..], &b"for the proposer"[..]),
+            (EntryType::EntryConfChangeV2, &b"x"[..], &b"for the proposer"[..]),
             "type, data and context are the proposer's: Raft adds index and term, and changes nothing else"
         );
     };

@@ -1,0 +1,1 @@
+//! Stage 3a: leadership transfer and one-at-a-time membership changes, in Raft alone.
