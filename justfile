@@ -56,6 +56,15 @@ test-2c-rocksdb *FILTERS:
 [group('stages')]
 test-3a *FILTERS: (_stage "stage-3a" "stage_3a" "" FILTERS)
 
+# Stage 3b: leader transfer, membership changes and region split in the store
+[group('stages')]
+test-3b *FILTERS: (_stage "stage-3b" "stage_3b" "" FILTERS)
+
+# Stage 3b with RocksDB under every simulated store; needs `./setup --rocksdb` once
+[group('stages')]
+test-3b-rocksdb *FILTERS:
+    @. "$(./setup --rocksdb-env)" && RAFTKV_ENGINE=rocksdb just _stage stage-3b,rocksdb stage_3b "" "$@"
+
 # Run one test again with the seed that a failure named, and show all that happens: `just replay stage_2b::chaos::x 17`
 [no-exit-message]
 [group('stages')]
@@ -63,6 +72,7 @@ replay TEST SEED:
     #!/bin/sh
     test=${1#stage_*::}
     case $1 in
+        stage_3b::*) target=stage_3b feature=stage-3b ;;
         stage_3a::*) target=stage_3a feature=stage-3a ;;
         stage_2c::*) target=stage_2c feature=stage-2c ;;
         stage_2b::*) target=stage_2b feature=stage-2b ;;

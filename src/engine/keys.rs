@@ -7,6 +7,7 @@
 //! | apply state | `0x01 0x02 region_id 0x03` | `raft_serverpb::RaftApplyState` | kv, raft |
 //! | store ident | `0x01 0x01` | `raft_serverpb::StoreIdent` | kv, raft |
 //! | region state | `0x01 0x03 region_id 0x01` | `raft_serverpb::RegionLocalState` | kv, raft |
+//! | removed peer | `0x01 0x03 region_id 0x02` | `metapb::Peer` | kv, raft |
 //!
 //! Numbers are eight bytes, big-endian: byte order, which is what an engine sorts by, is then numeric order.
 //! So a region's log entries lie side by side, in the order of the log.
@@ -31,6 +32,7 @@ const APPLY_STATE: u8 = 0x03;
 
 const REGION_META: u8 = 0x03;
 const REGION_STATE: u8 = 0x01;
+const REMOVED_PEER: u8 = 0x02;
 
 /// The key of the record that says whose disk this is.
 pub fn store_ident() -> Bytes {
@@ -69,6 +71,11 @@ pub fn apply_state(region: RegionId) -> Bytes {
 /// The key of the region state.
 pub fn region_state(region: RegionId) -> Bytes {
     suffixed(REGION_META, region, REGION_STATE)
+}
+
+/// The key of the record that says who this peer was, once its region does not name it any more.
+pub fn removed_peer(region: RegionId) -> Bytes {
+    suffixed(REGION_META, region, REMOVED_PEER)
 }
 
 /// The region states of all regions: what a store reads when it starts.
@@ -110,6 +117,8 @@ mod tests {
         assert_eq!(raft_state(7)[..], [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 2]);
         assert_eq!(apply_state(7)[..], [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 3]);
         assert_eq!(region_state(7)[..], [1, 3, 0, 0, 0, 0, 0, 0, 0, 7, 1]);
+        assert_eq!(removed_peer(7)[..], [1, 3, 0, 0, 0, 0, 0, 0, 0, 7, 2]);
+        assert_eq!(region_of_state(&removed_peer(7)), None);
     }
 
     #[test]

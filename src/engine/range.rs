@@ -53,6 +53,11 @@ impl KeyRange {
         KeyRange { start: other.start.max(self.start.clone()), end }
     }
 
+    /// True if some key can be in both.
+    pub fn overlaps(&self, other: &KeyRange) -> bool {
+        !self.intersect(other.clone()).is_empty()
+    }
+
     /// The keys that are in this range and not in `other`: none, one range, or two.
     pub fn without(&self, other: &KeyRange) -> Vec<KeyRange> {
         if other.is_empty() {

@@ -4,7 +4,7 @@ use prost::Message;
 
 use super::{Engines, StoreError, StoreName};
 use crate::engine::{Cf, Snapshot, WriteBatch, keys};
-use crate::ids::{Index, Term};
+use crate::ids::{Index, RegionId, Term};
 use crate::proto::eraftpb::HardState;
 use crate::proto::metapb::Region;
 use crate::proto::raft_serverpb::{
@@ -50,12 +50,20 @@ pub fn bootstrap_region(engines: &Engines, region: &Region) -> Result<(), StoreE
 
 /// The raft engine's record of a region that begins now.
 fn initial_raft_state() -> RaftLocalState {
-    let hard_state = HardState { term: INIT_TERM, vote: 0, commit: INIT_INDEX };
+    grown_raft_state(&RaftLocalState::default())
+}
+
+/// The raft engine's record of a region that begins now, where its peer was created by a message before, and may have given its vote: a
+/// vote is not taken back.
+pub(super) fn grown_raft_state(known: &RaftLocalState) -> RaftLocalState {
+    let known = known.hard_state.unwrap_or_default();
+    let (term, vote) = if known.term < INIT_TERM { (INIT_TERM, 0) } else { (known.term, known.vote) };
+    let hard_state = HardState { term, vote, commit: INIT_INDEX };
     RaftLocalState { hard_state: Some(hard_state), last_index: INIT_INDEX }
 }
 
 /// The kv engine's records of a region that begins now.
-fn put_initial_region(batch: &mut WriteBatch, region: &Region) {
+pub(super) fn put_initial_region(batch: &mut WriteBatch, region: &Region) {
     let truncated_state = Some(RaftTruncatedState { index: INIT_INDEX, term: INIT_TERM });
     let apply_state = RaftApplyState { applied_index: INIT_INDEX, truncated_state };
     let local_state = RegionLocalState { state: PeerState::Normal.into(), region: Some(region.clone()) };
@@ -71,24 +79,37 @@ pub(super) fn read_name(kv: &dyn Snapshot) -> Result<Option<StoreName>, StoreErr
     Ok(Some(StoreName { cluster: ident.cluster_id, store: ident.store_id }))
 }
 
-/// The regions of which there is a peer here.
-pub(super) fn read_regions(kv: &dyn Snapshot) -> Result<Vec<Region>, StoreError> {
+/// The regions of which there is a peer here, and those of which there was one.
+pub(super) fn read_regions(kv: &dyn Snapshot) -> Result<(Vec<Region>, Vec<RegionId>), StoreError> {
     let mut cursor = kv.cursor(Cf::Raft, keys::all_region_states());
-    let mut regions = Vec::new();
+    let (mut regions, mut gone) = (Vec::new(), Vec::new());
     cursor.seek_to_first()?;
     while let Some((key, value)) = cursor.entry() {
         if let Some(id) = keys::region_of_state(key) {
             let what = format!("state of region {id}");
             let local: RegionLocalState = decode(value, &what)?;
             match (local.state(), local.region) {
-                (PeerState::Tombstone, _) => {}
+                (PeerState::Tombstone, _) => gone.push(id),
                 (_, Some(region)) if region.id == id => regions.push(region),
                 _ => return Err(StoreError::Corrupt(format!("{what}: it is of another region"))),
             }
         }
         cursor.next()?;
     }
-    Ok(regions)
+    Ok((regions, gone))
+}
+
+/// What is left on the raft engine of peers that are gone, since the store stopped before it was removed. The vote of a peer that was
+/// created again by a message, and has no log, stays.
+pub(super) fn finish_burials(engines: &Engines, gone: &[RegionId]) -> Result<(), StoreError> {
+    for &id in gone {
+        let raft = engines.raft.snapshot();
+        let state: Option<RaftLocalState> = read(&*raft, Cf::Default, &keys::raft_state(id), "raft state")?;
+        if state.is_some_and(|state| state.last_index > 0) {
+            engines.raft.write(super::lifecycle::remove_log(id), true)?;
+        }
+    }
+    Ok(())
 }
 
 /// A record, if it is there.

@@ -7,9 +7,13 @@ use bytes::Bytes;
 
 use crate::engine::{Cf, KeyRange};
 use crate::error::{Rejection, check_key};
-use crate::ids::Index;
-use crate::proto::metapb::{Region, RegionEpoch};
-use crate::proto::raft_cmdpb::{AdminCmdType, AdminRequest, CmdType, RaftCmdRequest, Request};
+use crate::ids::{Index, PeerId, RegionId};
+use crate::proto::eraftpb::ConfChangeType;
+use crate::proto::metapb::{Peer, Region, RegionEpoch};
+use crate::proto::raft_cmdpb::{
+    AdminCmdType, AdminRequest, BatchSplitRequest, ChangePeerRequest, CmdType, RaftCmdRequest, Request,
+    SplitRequest,
+};
 
 /// One operation on the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,17 +64,51 @@ pub enum Operation {
 }
 
 /// One change of the region itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Admin {
     /// The log up to here is not needed any more.
     CompactLog {
         /// The last entry that may go.
         index: Index,
     },
+    /// One peer comes or goes.
+    ChangePeer(PeerChange),
+    /// The region becomes several. The old one keeps the leftmost part, or the rightmost.
+    Split {
+        /// From left to right.
+        cuts: Vec<Cut>,
+        /// Which part is the old region's.
+        right_derive: bool,
+    },
+    /// Another peer is to lead. It does not go through the log.
+    TransferLeader {
+        /// Which one.
+        to: Peer,
+    },
+}
+
+/// One peer comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerChange {
+    /// Added or removed; never a learner.
+    pub kind: ConfChangeType,
+    /// Which one, and on which store.
+    pub peer: Peer,
+}
+
+/// One place where a region is cut in two.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    /// The first key of the part on the right.
+    pub key: Bytes,
+    /// The region that is new.
+    pub region: RegionId,
+    /// Its peers, in the order of the old region's.
+    pub peers: Vec<PeerId>,
 }
 
 /// What a client wants done: all operations, in their order, or none. Or one change of the region.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Command {
     /// For which edition of the region.
     pub epoch: RegionEpoch,
@@ -96,6 +134,20 @@ impl Command {
             return Err(Rejection::BadCommand("a Snap must be the only request of its command"));
         }
         Ok(Command { epoch, operations, admin })
+    }
+
+    /// About how many bytes of keys and values it writes.
+    pub fn size(&self) -> u64 {
+        let bytes = self.operations.iter().map(|operation| match operation {
+            Operation::Put { key, value, .. } | Operation::CompareAndSwap { key, value, .. } => {
+                key.len() + value.len()
+            }
+            Operation::Get { .. }
+            | Operation::Delete { .. }
+            | Operation::DeleteRange { .. }
+            | Operation::Snap => 0,
+        });
+        bytes.sum::<usize>() as u64
     }
 
     /// A key that the region does not hold, if there is one. Of a range to delete, both ends have to be in the region; its
@@ -149,12 +201,60 @@ fn parse(request: &Request) -> Result<Operation, Rejection> {
 }
 
 fn parse_admin(request: &AdminRequest) -> Result<Admin, Rejection> {
-    match (request.cmd_type(), request.compact_log) {
-        (AdminCmdType::CompactLog, Some(compact)) => Ok(Admin::CompactLog { index: compact.compact_index }),
-        _ => {
-            Err(Rejection::BadCommand("the admin command has no known type, or not the content of its type"))
+    const MISSING: Rejection =
+        Rejection::BadCommand("the admin command has no known type, or not the content of its type");
+    match request.cmd_type() {
+        AdminCmdType::CompactLog => {
+            let index = request.compact_log.ok_or(MISSING)?.compact_index;
+            Ok(Admin::CompactLog { index })
         }
+        AdminCmdType::ChangePeer => parse_change(request.change_peer.as_ref().ok_or(MISSING)?),
+        AdminCmdType::TransferLeader => {
+            let to = request.transfer_leader.as_ref().and_then(|transfer| transfer.peer).ok_or(MISSING)?;
+            Ok(Admin::TransferLeader { to })
+        }
+        AdminCmdType::BatchSplit => parse_split(request.splits.as_ref().ok_or(MISSING)?),
+        AdminCmdType::InvalidAdmin => Err(MISSING),
     }
+}
+
+fn parse_change(request: &ChangePeerRequest) -> Result<Admin, Rejection> {
+    let bad = |why| Err(Rejection::BadCommand(why));
+    let Some(peer) = request.peer.filter(|peer| peer.id != 0 && peer.store_id != 0) else {
+        return bad("a change of peers names a peer and its store");
+    };
+    match ConfChangeType::try_from(request.change_type) {
+        Ok(kind @ (ConfChangeType::AddNode | ConfChangeType::RemoveNode)) => {
+            Ok(Admin::ChangePeer(PeerChange { kind, peer }))
+        }
+        _ => bad("a peer is added or removed; there are no learners here"),
+    }
+}
+
+fn parse_split(request: &BatchSplitRequest) -> Result<Admin, Rejection> {
+    let bad = |why| Err(Rejection::BadCommand(why));
+    let cuts: Vec<Cut> = request.requests.iter().map(cut).collect();
+    if cuts.is_empty() || !cuts.is_sorted_by(|a, b| a.key < b.key) {
+        return bad("a split has at least one key, and its keys ascend");
+    }
+    for cut in &cuts {
+        check_key(&cut.key)?;
+    }
+    let ids = || cuts.iter().flat_map(|cut| cut.peers.iter().copied());
+    let regions = || cuts.iter().map(|cut| cut.region);
+    if regions().chain(ids()).any(|id| id == 0) || has_twice(regions()) || has_twice(ids()) {
+        return bad("a split has an id for each new region and each new peer, and none of them twice");
+    }
+    Ok(Admin::Split { cuts, right_derive: request.right_derive })
+}
+
+fn has_twice(ids: impl Iterator<Item = u64>) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    !ids.into_iter().all(|id| seen.insert(id))
+}
+
+fn cut(request: &SplitRequest) -> Cut {
+    Cut { key: request.split_key.clone(), region: request.new_region_id, peers: request.new_peer_ids.clone() }
 }
 
 fn checked(key: &Bytes) -> Result<Bytes, Rejection> {

@@ -30,6 +30,12 @@ pub struct Config {
     pub log_gc_limit: usize,
     /// A log with more bytes of applied entries than this is compacted: it is kept in memory.
     pub log_gc_bytes: usize,
+    /// Every so many ticks a leader reports its region to the scheduler, and a store itself; 0: never.
+    pub heartbeat_to_scheduler_ticks: u32,
+    /// Every so many ticks a leader looks whether enough was written that its region may have become too large; 0: never.
+    pub split_check_ticks: u32,
+    /// A region with more bytes of keys and values than this is split in two halves.
+    pub region_max_size: u64,
 }
 
 impl Default for Config {
@@ -45,6 +51,9 @@ impl Default for Config {
             log_gc_ticks: 10,
             log_gc_limit: 10_000,
             log_gc_bytes: 64 << 20,
+            heartbeat_to_scheduler_ticks: 60,
+            split_check_ticks: 10,
+            region_max_size: 144 << 20,
         }
     }
 }
@@ -63,6 +72,9 @@ impl Config {
         if self.log_gc_ticks == 0 || self.log_gc_limit == 0 {
             // A limit of 0 would be passed by the very entry that compacts the log.
             return complain("log_gc_ticks and log_gc_limit must be at least 1");
+        }
+        if self.region_max_size == 0 {
+            return complain("region_max_size must be at least 1 byte");
         }
         if self.log_gc_bytes < 4096 {
             return complain(

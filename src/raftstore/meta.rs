@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::engine::KeyRange;
 use crate::ids::RegionId;
 use crate::proto::metapb::Region;
 
@@ -32,6 +33,22 @@ impl StoreMeta {
         {
             self.region_ranges.remove(&old.start_key);
         }
+    }
+
+    /// The regions that hold keys of this range.
+    pub fn overlapping<'a>(&'a self, range: &'a KeyRange) -> impl Iterator<Item = RegionId> + 'a {
+        self.regions.values().filter(|region| region.range().overlaps(range)).map(|region| region.id)
+    }
+
+    /// The regions here that lie next to this one, on its left and on its right.
+    pub fn neighbours(&self, id: RegionId) -> impl Iterator<Item = &Region> {
+        let region = self.regions.get(&id).cloned().unwrap_or_default();
+        let is_next = move |other: &&Region| {
+            let is_left = !region.start_key.is_empty() && other.end_key == region.start_key;
+            let is_right = !region.end_key.is_empty() && other.start_key == region.end_key;
+            is_left || is_right
+        };
+        self.regions.values().filter(is_next)
     }
 
     /// One region.

@@ -37,18 +37,27 @@
 //! | `apply/` | from a committed entry to data and an answer (2b) |
 //! | `log_gc.rs` | when the log is compacted (2c) |
 //! | `snapshot.rs` | snapshots of a region, given and taken (2c) |
+//! | `epoch.rs` | which edition of the region a command is for (3b) |
+//! | `conf_change.rs`, `transfer.rs`, `split.rs` | members come and go, another leads, one region becomes several (3b) |
+//! | `lifecycle.rs` | peers are created and destroyed; messages that come late (3b) |
+//! | `overlap.rs` | whose keys a snapshot may bring (3b) |
+//! | `scheduling.rs` | what the scheduler is told, and its orders (3b) |
 //! | `task.rs` | what is done elsewhere, and what comes of it |
 //! | `region_error.rs`, `region_snapshot.rs` | what is answered: errors, and the data at one moment |
 
 mod apply;
 mod bootstrap;
 mod command;
+mod conf_change;
 mod config;
+mod epoch;
 mod error;
 mod event;
+mod lifecycle;
 mod log_gc;
 mod message;
 mod meta;
+mod overlap;
 mod peer;
 mod peer_storage;
 mod proposals;
@@ -57,14 +66,18 @@ mod ready;
 mod region;
 pub mod region_error;
 mod region_snapshot;
+mod scheduling;
 mod snapshot;
+mod split;
 mod store;
 mod task;
+mod transfer;
 
 pub use bootstrap::{INIT_INDEX, INIT_TERM, bootstrap_region, bootstrap_store};
 pub use config::Config;
 pub use error::{StoreError, StoreName};
 pub use event::{Answer, CommandId, CommandResult, Effect, Event};
+pub use lifecycle::RegionChange;
 pub use meta::StoreMeta;
 pub use peer::Peer;
 pub use peer_storage::PeerStorage;

@@ -1,15 +1,20 @@
 //! One replica of one region.
 
+use std::collections::BTreeMap;
+
+use super::bootstrap::read;
+use super::lifecycle::RegionChange;
 use super::proposals::Proposals;
 use super::{Config, Engines, PeerStorage, SnapKey, StoreError};
+use crate::engine::{Cf, keys};
 use crate::ids::{Index, PeerId, RegionId, StoreId, Term};
-use crate::proto::metapb::{self, Region};
+use crate::proto::metapb::{self, Region, RegionEpoch};
 use crate::proto::raft_serverpb::RaftApplyState;
 use crate::raft::{RawNode, Role};
 
 /// One replica of one region: its Raft node, and the commands that wait for it.
 ///
-/// - Its region, which is as of the last applied entry, has it among its peers.
+/// - Its region, which is as of the last applied entry, has it among its peers; unless it knows no region yet, or was removed.
 /// - Entries up to `apply_state().applied_index` are in the data, each once; except while a snapshot is being loaded, when the data is of
 ///   no moment.
 /// - Each waiting proposal is answered once.
@@ -19,6 +24,22 @@ pub struct Peer {
     pub(super) proposals: Proposals,
     /// Term and index of the last CompactLog that it has proposed.
     pub(super) compact_proposed: (Term, Index),
+    /// Those who have written to it: its region may not name them yet, or it may not know its region.
+    pub(super) senders: BTreeMap<PeerId, metapb::Peer>,
+    /// What this round has changed about the region: the store settles it after the write.
+    pub(super) changes: Vec<RegionChange>,
+    /// It is to be destroyed, as of this edition of the region, as soon as a worker is done with its data.
+    pub(super) doomed: Option<RegionEpoch>,
+    /// Until it asks again whether it is still wanted.
+    pub(super) ticks_to_ask: u32,
+    /// About so many bytes were written since the region's size was looked at.
+    pub(super) written: u64,
+    /// The region's size when it was looked at last.
+    pub(super) size: Option<u64>,
+    /// Somebody is looking at the size, or for ids to split with.
+    pub(super) checking: bool,
+    /// The scheduler has not heard of this edition of the region, or of this leader.
+    pub(super) report_due: bool,
 }
 
 impl Peer {
@@ -29,15 +50,65 @@ impl Peer {
         engines: &Engines,
         region: Region,
     ) -> Result<Peer, StoreError> {
-        let Some(meta) = region.peer_on(store).copied() else {
+        let removed = || {
+            let what = "record of a removed peer";
+            read(&*engines.kv.snapshot(), Cf::Raft, &keys::removed_peer(region.id), what)
+        };
+        let meta = match region.peer_on(store) {
+            Some(member) => Some(*member),
+            None => removed()?,
+        };
+        let Some(meta) = meta else {
             let text = format!("region {} has no peer on store {store}, but its data is here", region.id);
             return Err(StoreError::Corrupt(text));
         };
-        let storage = PeerStorage::open(engines.clone(), &region)?;
-        let applied = storage.apply_state().applied_index;
+        Peer::of(config, meta, PeerStorage::open(engines.clone(), &region)?)
+    }
+
+    /// A peer of which nothing is known yet but its name.
+    pub(super) fn create(
+        config: &Config,
+        engines: &Engines,
+        region: RegionId,
+        meta: metapb::Peer,
+    ) -> Result<Peer, StoreError> {
+        Peer::of(config, meta, PeerStorage::create(engines.clone(), region)?)
+    }
+
+    fn of(config: &Config, meta: metapb::Peer, storage: PeerStorage) -> Result<Peer, StoreError> {
+        let (region, applied) = (storage.region().id, storage.apply_state().applied_index);
         let node = RawNode::new(&config.raft(meta.id, applied), storage)
-            .map_err(|error| StoreError::Raft { region: region.id, error })?;
-        Ok(Peer { meta, node, proposals: Proposals::default(), compact_proposed: (0, 0) })
+            .map_err(|error| StoreError::Raft { region, error })?;
+        Ok(Peer {
+            meta,
+            node,
+            proposals: Proposals::default(),
+            compact_proposed: (0, 0),
+            senders: BTreeMap::new(),
+            changes: Vec::new(),
+            doomed: None,
+            ticks_to_ask: config.election_ticks,
+            written: 0,
+            size: None,
+            checking: false,
+            report_due: true,
+        })
+    }
+
+    /// True once it knows its region.
+    pub fn is_initialized(&self) -> bool {
+        self.node.storage().is_initialized()
+    }
+
+    /// True if its region does not name it any more: it answers Raft's messages until somebody who knows tells it to go.
+    pub fn is_removed(&self) -> bool {
+        self.is_initialized() && !self.region().peers.iter().any(|member| member.id == self.id())
+    }
+
+    /// A member of the region, or somebody who has written to this peer.
+    pub(super) fn find(&self, id: PeerId) -> Option<metapb::Peer> {
+        let member = self.region().peers.iter().find(|member| member.id == id);
+        member.or_else(|| self.senders.get(&id)).copied()
     }
 
     /// True if a round of work has something to do for it.

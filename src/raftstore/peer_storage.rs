@@ -13,8 +13,8 @@ use std::cell::RefCell;
 
 use prost::Message;
 
-use super::bootstrap::{decode, read};
-use super::{Engines, Generation, SnapKey, StoreError};
+use super::bootstrap::{decode, grown_raft_state, read};
+use super::{Engines, Generation, INIT_INDEX, INIT_TERM, SnapKey, StoreError};
 use crate::engine::{Cf, WriteBatch, keys};
 use crate::ids::{Index, RegionId, Term};
 use crate::proto::eraftpb::{ConfState, Entry, HardState, Snapshot};
@@ -61,15 +61,39 @@ impl PeerStorage {
             read(&*engines.kv.snapshot(), Cf::Raft, &keys::region_state(id), "region state")?
                 .ok_or_else(|| missing("region state"))?;
         let is_applying = local_state.state() == PeerState::Applying;
-        let raft_state = read(&*engines.raft.snapshot(), Cf::Default, &keys::raft_state(id), "raft state")?;
+        let has_begun_now = is_initial(&apply_state) && !is_applying;
+        let raft_state = read_raft_state(&engines, id)?;
         // What a snapshot is taken over into may be a peer that has saved nothing before.
         let raft_state = match raft_state {
-            None if is_applying => RaftLocalState::default(),
+            None if is_applying || has_begun_now => RaftLocalState::default(),
             raft_state => raft_state.ok_or_else(|| missing("raft state"))?,
         };
-        let mut storage = PeerStorage {
+        let mut storage = PeerStorage::of(engines, region.clone(), raft_state, apply_state);
+        if is_applying {
+            storage.repair()?;
+        } else if has_begun_now && storage.raft_state.last_index < INIT_INDEX {
+            storage.begin_log()?;
+        }
+        Ok(storage)
+    }
+
+    /// The disk of a peer that was created by a message, and knows nothing yet; except for the vote that it may have given before the
+    /// store stopped.
+    pub(super) fn create(engines: Engines, region: RegionId) -> Result<PeerStorage, StoreError> {
+        let raft_state = read_raft_state(&engines, region)?.unwrap_or_default();
+        let region = Region { id: region, ..Default::default() };
+        Ok(PeerStorage::of(engines, region, raft_state, RaftApplyState::default()))
+    }
+
+    fn of(
+        engines: Engines,
+        region: Region,
+        raft_state: RaftLocalState,
+        apply_state: RaftApplyState,
+    ) -> PeerStorage {
+        PeerStorage {
             engines,
-            region: region.clone(),
+            region,
             raft_state,
             apply_state,
             generation: RefCell::default(),
@@ -77,11 +101,28 @@ impl PeerStorage {
             idle_looks: 0,
             loading: None,
             load_due: false,
-        };
-        if is_applying {
-            storage.repair()?;
         }
-        Ok(storage)
+    }
+
+    /// The region has come out of a split: its log begins now. A peer that was created by a message before keeps its vote.
+    fn begin_log(&mut self) -> Result<(), StoreError> {
+        self.raft_state = grown_raft_state(&self.raft_state);
+        let mut batch = WriteBatch::new();
+        batch.put(Cf::Default, keys::raft_state(self.region.id), self.raft_state.encode_to_vec());
+        self.engines.raft.write(batch, true)?;
+        Ok(())
+    }
+
+    /// True once the peer knows its region: it was there from the beginning, came out of a split, or has taken a snapshot.
+    pub fn is_initialized(&self) -> bool {
+        !self.region.peers.is_empty()
+    }
+
+    /// The region has changed. The caller writes its state in one batch with the applied index. (Stage 3b.)
+    pub(super) fn set_region(&mut self, region: Region, batch: &mut WriteBatch) {
+        let state = RegionLocalState { state: PeerState::Normal.into(), region: Some(region.clone()) };
+        batch.put(Cf::Raft, keys::region_state(region.id), state.encode_to_vec());
+        self.region = region;
     }
 
     /// Adds to the batch what a `Ready` wants stored: entries, the new end of the log, the hard state. The caller writes the
@@ -235,6 +276,16 @@ impl LogStorage for PeerStorage {
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         self.give_snapshot()
     }
+}
+
+/// Nothing was applied and nothing compacted since the region began.
+fn is_initial(state: &RaftApplyState) -> bool {
+    let truncated = state.truncated_state.unwrap_or_default();
+    (state.applied_index, truncated.index, truncated.term) == (INIT_INDEX, INIT_INDEX, INIT_TERM)
+}
+
+fn read_raft_state(engines: &Engines, region: RegionId) -> Result<Option<RaftLocalState>, StoreError> {
+    read(&*engines.raft.snapshot(), Cf::Default, &keys::raft_state(region), "raft state")
 }
 
 // SOLUTION 2b BEGIN

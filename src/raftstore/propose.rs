@@ -8,10 +8,14 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::command::{Admin, Command};
-use super::{CommandId, Config, Effect, Peer, Store, region_error};
+use super::{Answer, CommandId, Config, Effect, Peer, Store, region_error};
 use crate::error::{Error, Rejection};
 use crate::ids::StoreId;
-use crate::proto::raft_cmdpb::{RaftCmdRequest, RaftRequestHeader};
+use crate::proto::metapb::RegionEpoch;
+use crate::proto::raft_cmdpb::{
+    AdminCmdType, AdminRequest, AdminResponse, RaftCmdRequest, RaftCmdResponse, RaftRequestHeader,
+    RaftResponseHeader, TransferLeaderResponse,
+};
 
 impl Store {
     /// Puts a command into the log of its region, or refuses it at once.
@@ -24,15 +28,45 @@ impl Store {
     fn propose(&mut self, id: CommandId, request: &RaftCmdRequest) -> Result<(), Error> {
         let header = request.header.clone().unwrap_or_default();
         check_store(&header, self.name.store)?;
-        let Some(peer) = self.peers.get_mut(&header.region_id) else {
-            return Err(region_error::region_not_found(header.region_id));
+        let region = header.region_id;
+        let Some(peer) = self.peers.get_mut(&region) else {
+            return Err(region_error::region_not_found(region));
         };
-        peer.check_header(&header)?;
-        let command = Command::parse(request)?;
-        peer.check_command(&command)?;
-        peer.check_admin(&command)?;
-        peer.propose(&self.config, id, request)
+        let command = match peer.check_request(&header, request) {
+            Ok(command) => command,
+            Err(mut error) => {
+                self.name_neighbours(region, &mut error);
+                return Err(error);
+            }
+        };
+        match &command.admin {
+            Some(Admin::TransferLeader { to }) => {
+                peer.hand_leadership(to);
+                let result = Ok(transferred(&header, peer));
+                self.outbox.push_back(Effect::Reply { id, result });
+                Ok(())
+            }
+            Some(Admin::ChangePeer(change)) => {
+                let (index, term) = (peer.node.raft().log().last_index() + 1, peer.term());
+                peer.propose_change_peer(Bytes::from(request.encode_to_vec()), change)?;
+                peer.proposals.push(index, term, id);
+                Ok(())
+            }
+            _ => peer.propose(&self.config, id, request),
+        }
     }
+}
+
+/// What a command that goes past the log is answered with.
+fn transferred(header: &RaftRequestHeader, peer: &Peer) -> Answer {
+    let header = RaftResponseHeader { uuid: header.uuid.clone(), current_term: peer.term(), error: None };
+    let admin_response = Some(AdminResponse {
+        cmd_type: AdminCmdType::TransferLeader.into(),
+        transfer_leader: Some(TransferLeaderResponse {}),
+        ..Default::default()
+    });
+    let response = RaftCmdResponse { header: Some(header), admin_response, ..Default::default() };
+    Answer { response, snapshot: None }
 }
 
 /// Is the command for this store? The header's peer says which store the client believes to have reached.
@@ -46,6 +80,55 @@ fn check_store(header: &RaftRequestHeader, store: StoreId) -> Result<(), Error> 
 }
 
 impl Peer {
+    /// Everything that can be known before a command gets into the log.
+    fn check_request(&self, header: &RaftRequestHeader, request: &RaftCmdRequest) -> Result<Command, Error> {
+        self.check_header(header)?;
+        let command = Command::parse(request)?;
+        self.check_command(&command)?;
+        self.check_admin(&command)?;
+        self.check_transferring()?;
+        Ok(command)
+    }
+
+    /// The header of a command that this peer gives itself, for this edition of the region.
+    pub(super) fn header(&self, epoch: RegionEpoch) -> RaftRequestHeader {
+        RaftRequestHeader {
+            region_id: self.region_id(),
+            peer: Some(self.meta),
+            region_epoch: Some(epoch),
+            term: self.term(),
+            ..Default::default()
+        }
+    }
+
+    /// Puts a change of the region that nobody waits for into the log, or begins to hand over the leadership.
+    pub(super) fn propose_admin(
+        &mut self,
+        header: RaftRequestHeader,
+        admin: AdminRequest,
+    ) -> Result<(), Error> {
+        let request =
+            RaftCmdRequest { header: Some(header.clone()), requests: Vec::new(), admin_request: Some(admin) };
+        let command = self.check_request(&header, &request)?;
+        let data = Bytes::from(request.encode_to_vec());
+        match &command.admin {
+            Some(Admin::TransferLeader { to }) => self.hand_leadership(to),
+            Some(Admin::ChangePeer(change)) => self.propose_change_peer(data, change)?,
+            _ if self.node.propose(data).is_err() => {
+                return Err(region_error::not_leader(self.region_id(), self.leader()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Is the command for this edition of the region, for its keys, and, if it changes the region, a change that can be made? Asked
+    /// twice: when it is proposed, and when it is applied.
+    pub(super) fn check_command(&self, command: &Command) -> Result<(), Error> {
+        self.check_keys(command)?;
+        self.check_change(command)
+    }
+
     /// Is the command for this peer, as leader, in this term? A header without a peer, or with term 0, does not say; then any
     /// will do.
     ///
@@ -70,12 +153,11 @@ impl Peer {
         // LAB 2b END
     }
 
-    /// Is the command for this edition of the region, and for its keys? Asked twice: when it is proposed, and when it is
-    /// applied.
+    /// Is the command for this edition of the region, and for its keys? (Part of [`Peer::check_command`].)
     ///
     /// Of the epoch, only `version` counts here: it says which keys the region has. A change of members raises `conf_ver`, and
     /// changes nothing for who reads and writes keys.
-    pub(super) fn check_command(&self, command: &Command) -> Result<(), Error> {
+    fn check_keys(&self, command: &Command) -> Result<(), Error> {
         // LAB 2b BEGIN: Command knows its epoch and its keys
         let region = self.region();
         let version = region.region_epoch.unwrap_or_default().version;

@@ -22,14 +22,13 @@
 
 use prost::Message;
 
+use super::overlap::region_in;
 use super::task::{Generate, SnapFileSet, SnapKey, Task};
 use super::{PeerStorage, StoreError};
 use crate::engine::{Cf, WriteBatch, keys};
 use crate::proto::eraftpb::{HardState, Snapshot};
 use crate::proto::metapb::Region;
-use crate::proto::raft_serverpb::{
-    PeerState, RaftApplyState, RaftSnapshotData, RaftTruncatedState, RegionLocalState,
-};
+use crate::proto::raft_serverpb::{PeerState, RaftApplyState, RaftTruncatedState, RegionLocalState};
 use crate::raft::{LogStorage, StorageError};
 
 /// So many looks find a snapshot unused before it is given up.
@@ -271,5 +270,5 @@ impl Generation {
 
 /// The region that a snapshot is of.
 fn region_of(snapshot: &Snapshot) -> Option<Region> {
-    RaftSnapshotData::decode(snapshot.data.clone()).ok()?.region
+    region_in(&snapshot.data)
 }

@@ -9,6 +9,7 @@ use super::{
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ids::{RegionId, StoreId};
+use crate::proto::raft_serverpb::RaftMessage;
 
 /// The two disks of a store. They fail independently, and no write spans both.
 #[derive(Clone)]
@@ -38,6 +39,12 @@ pub struct Store {
     pub(super) tasks: Vec<Task>,
     /// Until the next look at the logs.
     pub(super) ticks_to_gc: u32,
+    /// Until the next report to the scheduler.
+    pub(super) ticks_to_report: u32,
+    /// Until the next look at the regions' sizes.
+    pub(super) ticks_to_check: u32,
+    /// Candidates' messages for regions that have still to come out of a split here.
+    pub(super) early: BTreeMap<RegionId, RaftMessage>,
     /// Files that could not be removed: the next look at the logs tries again.
     pub(super) leftovers: Vec<(SnapKey, SnapFileSet)>,
     /// Why the store does nothing more.
@@ -57,23 +64,27 @@ impl Store {
         let name = bootstrap::read_name(&*snapshot)?.ok_or(StoreError::NotBootstrapped)?;
         let mut meta = StoreMeta::default();
         let mut peers = BTreeMap::new();
-        for region in bootstrap::read_regions(&*snapshot)? {
+        let (regions, gone) = bootstrap::read_regions(&*snapshot)?;
+        for region in regions {
             let id = region.id;
             meta.insert(&region);
             peers.insert(id, Peer::open(&config, name.store, &engines, region)?);
         }
         drop(snapshot);
-        let (outbox, tasks, ticks_to_gc) = (VecDeque::new(), Vec::new(), config.log_gc_ticks);
+        bootstrap::finish_burials(&engines, &gone)?;
         Ok(Store {
-            config,
             name,
             engines,
             meta,
             peers,
-            outbox,
-            tasks,
-            ticks_to_gc,
+            outbox: VecDeque::new(),
+            tasks: Vec::new(),
+            ticks_to_gc: config.log_gc_ticks,
+            ticks_to_report: 1,
+            ticks_to_check: config.split_check_ticks,
+            config,
             leftovers: Vec::new(),
+            early: BTreeMap::new(),
             failure: None,
             failure_told: false,
         })
@@ -93,6 +104,8 @@ impl Store {
             Event::Tick => {
                 self.peers.values_mut().for_each(Peer::tick);
                 self.tick_log_gc();
+                self.tick_lifecycle();
+                self.tick_scheduling();
                 Ok(())
             }
             Event::RaftMessage(message) => self.on_raft_message(message),
@@ -126,7 +139,8 @@ impl Store {
     pub fn drain(&mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {
         self.empty_outbox(out);
         if self.failure.is_none()
-            && let Err(error) = self.handle_ready(out).and_then(|()| self.schedule(out))
+            && let Err(error) =
+                self.handle_ready(out).and_then(|()| self.settle_changes()).and_then(|()| self.schedule(out))
         {
             self.fail(error);
             self.empty_outbox(out);

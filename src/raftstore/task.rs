@@ -3,12 +3,15 @@
 //! A [`Task`] leaves the store as an [`Effect::Schedule`], some worker carries it out (`src/worker/`), and
 //! [`Event::TaskDone`](super::Event) brings the result back. Meanwhile the store goes on.
 
+use bytes::Bytes;
+
 use super::{Effect, Peer, Store, StoreError, region_error};
 use crate::engine::{KeyRange, Snapshot};
 use crate::error::Error;
 use crate::ids::{Index, PeerId, RegionId, Term};
 use crate::proto::eraftpb;
-use crate::proto::metapb::Region;
+use crate::proto::metapb::{Region, RegionEpoch};
+use crate::proto::pdpb::{RegionHeartbeatRequest, RegionHeartbeatResponse, SplitId, StoreHeartbeatRequest};
 use crate::proto::raft_serverpb::RaftMessage;
 use crate::raft::ProgressState;
 
@@ -50,8 +53,7 @@ pub enum SnapFileSet {
     Copy(u64),
 }
 
-/// Work for a worker. Those of one worker are carried out in the order in which they were scheduled.
-#[derive(Debug)]
+/// Work for a worker, or a question to the scheduler. Those of one worker are carried out in the order in which they were scheduled.
 pub enum Task {
     /// For the raftlog-gc worker: the log entries before `end` are compacted, and may go from the disk.
     DeleteLog {
@@ -78,6 +80,48 @@ pub enum Task {
     },
     /// For the snap worker: take this message, with the files that belong to it, to the store in `to_peer`.
     Send(Box<RaftMessage>),
+    /// For the split_check worker: how large is the region? If it is too large, where is its middle?
+    CheckSplit {
+        /// As of then.
+        region: Box<Region>,
+        /// The store's data as of then.
+        data: Box<dyn Snapshot>,
+        /// In bytes.
+        max_size: u64,
+    },
+    /// For the scheduler: a region and its leader.
+    ReportRegion(Box<RegionHeartbeatRequest>),
+    /// For the scheduler: this store.
+    ReportStore(Box<StoreHeartbeatRequest>),
+    /// For the scheduler: ids are needed to split this region at this key.
+    AskSplit {
+        /// As of then.
+        region: Box<Region>,
+        /// The first key of what will be the right half.
+        key: Bytes,
+    },
+    /// For the scheduler: one region has become several.
+    ReportSplit(Vec<Region>),
+}
+
+/// Without the data that a task is about: that is a handle, and says nothing.
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Task::DeleteLog { region, end } => write!(f, "DeleteLog(region {region} before {end})"),
+            Task::Generate(generate) => generate.fmt(f),
+            Task::Load { key, .. } => write!(f, "Load({key})"),
+            Task::Remove { key, set } => write!(f, "Remove({key}, {set:?})"),
+            Task::Send(message) => message.fmt(f),
+            Task::CheckSplit { region, .. } => write!(f, "CheckSplit({region:?})"),
+            Task::ReportRegion(report) => report.fmt(f),
+            Task::ReportStore(report) => report.fmt(f),
+            Task::AskSplit { region, key } => {
+                write!(f, "AskSplit({region:?} at {})", key.escape_ascii())
+            }
+            Task::ReportSplit(regions) => write!(f, "ReportSplit({regions:?})"),
+        }
+    }
 }
 
 /// What a snapshot is to be made of.
@@ -133,6 +177,26 @@ pub enum TaskDone {
         /// Whether all of it has arrived, and the receiver has taken it.
         result: Result<(), String>,
     },
+    /// Of [`Task::CheckSplit`]. An error is as good as a region that is small enough.
+    SplitChecked {
+        /// Which region.
+        region: RegionId,
+        /// As of then.
+        epoch: RegionEpoch,
+        /// How many bytes it has, and where its middle is, if that is too many.
+        result: Result<(u64, Option<Bytes>), String>,
+    },
+    /// The scheduler's answer to [`Task::ReportRegion`].
+    Ordered(Box<RegionHeartbeatResponse>),
+    /// The scheduler's answer to [`Task::AskSplit`].
+    SplitIds {
+        /// As in the task.
+        region: Box<Region>,
+        /// As in the task.
+        key: Bytes,
+        /// None if it does not want that, or could not be reached.
+        ids: Option<SplitId>,
+    },
 }
 
 impl Store {
@@ -153,6 +217,22 @@ impl Store {
                 self.on_sent(key, to, &result);
                 Ok(())
             }
+            TaskDone::SplitChecked { region, epoch, result } => {
+                let (size, key) = result.unwrap_or_else(|error| {
+                    tracing::warn!(region, error, "cannot look at the size of a region");
+                    (0, None)
+                });
+                self.on_split_checked(region, epoch, size, key);
+                Ok(())
+            }
+            TaskDone::Ordered(order) => {
+                self.on_order(&order);
+                Ok(())
+            }
+            TaskDone::SplitIds { region, key, ids } => {
+                self.on_split_ids(&region, key, ids);
+                Ok(())
+            }
         }
     }
 
@@ -166,7 +246,7 @@ impl Store {
             tracing::info!(%key, "loaded");
         }
         self.remove_files(key, SnapFileSet::Received);
-        Ok(())
+        self.finish_destroy(key.region)
     }
 
     fn on_removed(&mut self, key: SnapKey, set: SnapFileSet, result: &Result<(), String>) {

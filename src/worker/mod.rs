@@ -18,15 +18,19 @@
 //! | raftlog-gc | `raftlog_gc.rs` | 2c |
 //! | region | `region.rs` | 2c |
 //! | snap | `snap/` | 2c |
+//! | split_check | `split_check.rs` | 3b |
+//!
+//! What a store tells and asks the scheduler leaves it as tasks, too; those are carried by whoever can reach the scheduler.
 
 pub mod raftlog_gc;
 pub mod region;
 pub mod snap;
+pub mod split_check;
 
 use crate::raftstore::{Engines, Task, TaskDone};
 
-/// Carries out one task of the raftlog-gc or the region worker. Nothing comes of a [`Task::Send`]: that is a stream's business
-/// ([`snap`]).
+/// Carries out one task of the raftlog-gc, the region or the split_check worker. Nothing comes of a [`Task::Send`], which is a
+/// stream's business ([`snap`]), or of what is for the scheduler.
 pub fn carry_out(engines: &Engines, files: &snap::SnapFiles, task: &Task) -> Option<TaskDone> {
     match task {
         Task::DeleteLog { region, end } => {
@@ -45,6 +49,18 @@ pub fn carry_out(engines: &Engines, files: &snap::SnapFiles, task: &Task) -> Opt
             let result = files.remove(*key, *set).map_err(|error| error.to_string());
             Some(TaskDone::Removed { key: *key, set: *set, result })
         }
-        Task::Send(_) => None,
+        Task::CheckSplit { region, data, max_size } => {
+            let result = split_check::check_split(region, &**data, *max_size);
+            Some(TaskDone::SplitChecked {
+                region: region.id,
+                epoch: region.region_epoch.unwrap_or_default(),
+                result: result.map_err(|error| error.to_string()),
+            })
+        }
+        Task::Send(_)
+        | Task::ReportRegion(_)
+        | Task::ReportStore(_)
+        | Task::AskSplit { .. }
+        | Task::ReportSplit(_) => None,
     }
 }

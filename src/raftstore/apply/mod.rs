@@ -9,18 +9,21 @@
 //! - **Looked at again.** Between proposal and here the region may have changed. The check is part of the state machine: all
 //!   peers come to the same verdict at the same place in the log.
 
+mod change_peer;
 mod compact_log;
 mod data;
 mod round;
+mod split;
 
 use prost::Message;
 
 use super::command::{Admin, Command};
 use super::{Answer, CommandResult, Peer, StoreError, region_error};
 use crate::ids::Index;
-use crate::proto::eraftpb::Entry;
+use crate::proto::eraftpb::{ConfChange, Entry, EntryType};
 use crate::proto::raft_cmdpb::{
-    AdminCmdType, AdminResponse, CompactLogResponse, RaftCmdRequest, RaftCmdResponse, RaftResponseHeader,
+    AdminCmdType, AdminResponse, BatchSplitResponse, ChangePeerResponse, CompactLogResponse, RaftCmdRequest,
+    RaftCmdResponse, RaftResponseHeader,
 };
 
 pub use round::ApplyRound;
@@ -38,7 +41,7 @@ impl Peer {
     /// The disk failed, or an entry cannot be read ([`StoreError::Corrupt`], with its index): the store must stop, for it
     /// would never again hold what the others hold.
     pub(super) fn apply(&mut self, entries: &[Entry], round: &mut ApplyRound) -> Result<(), StoreError> {
-        // LAB 2b BEGIN: for each entry: carry out, answer; the leader's empty entry has nothing to carry out
+        // LAB 2b BEGIN: for each entry: `read_entry`, carry out, answer; the leader's empty entry has nothing to carry out
         for entry in entries {
             let result = self.carry_out(entry, round)?;
             self.node.storage_mut().set_applied(entry.index, round.batch());
@@ -46,6 +49,25 @@ impl Peer {
         }
         Ok(())
         // LAB 2b END
+    }
+
+    /// The command in an entry: its data, or, in one that changes the group, the context of the change. A new leader's empty entry has
+    /// none.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: what cannot be read, cannot be applied.
+    fn read_entry(&self, entry: &Entry) -> Result<Option<RaftCmdRequest>, StoreError> {
+        let corrupt = |error: prost::DecodeError| {
+            StoreError::Corrupt(format!("entry {} of region {}: {error}", entry.index, self.region_id()))
+        };
+        let data = match entry.entry_type() {
+            EntryType::EntryConfChange => ConfChange::decode(entry.data.clone()).map_err(corrupt)?.context,
+            EntryType::EntryNormal | EntryType::EntryConfChangeV2 => entry.data.clone(),
+        };
+        if data.is_empty() {
+            return Ok(None);
+        }
+        RaftCmdRequest::decode(data).map(Some).map_err(corrupt)
     }
 
     /// Carries out a command that has been checked, and that stands in the log at `at`. After: the answer has its responses.
@@ -56,18 +78,31 @@ impl Peer {
         round: &mut ApplyRound,
         answer: &mut Answer,
     ) -> Result<(), StoreError> {
-        match command.admin {
-            None => self.execute_operations(command, round, answer),
-            Some(Admin::CompactLog { index }) => {
-                self.execute_compact_log(index, at, round);
-                answer.response.admin_response = Some(AdminResponse {
-                    cmd_type: AdminCmdType::CompactLog.into(),
-                    compact_log: Some(CompactLogResponse {}),
-                    ..Default::default()
-                });
-                Ok(())
+        let admin_response = match &command.admin {
+            None => {
+                self.written += command.size();
+                return self.execute_operations(command, round, answer);
             }
-        }
+            Some(Admin::CompactLog { index }) => {
+                self.execute_compact_log(*index, at, round);
+                AdminResponse { compact_log: Some(CompactLogResponse {}), ..admin(AdminCmdType::CompactLog) }
+            }
+            Some(Admin::ChangePeer(change)) => {
+                self.execute_change_peer(change, round);
+                let region = Some(self.region().clone());
+                let change_peer = Some(ChangePeerResponse { region });
+                AdminResponse { change_peer, ..admin(AdminCmdType::ChangePeer) }
+            }
+            Some(Admin::Split { cuts, right_derive }) => {
+                let regions = self.execute_split(cuts, *right_derive, round)?;
+                let splits = Some(BatchSplitResponse { regions });
+                AdminResponse { splits, ..admin(AdminCmdType::BatchSplit) }
+            }
+            // It is never put into a log.
+            Some(Admin::TransferLeader { .. }) => admin(AdminCmdType::TransferLeader),
+        };
+        answer.response.admin_response = Some(admin_response);
+        Ok(())
     }
 
     // SOLUTION 2b BEGIN
@@ -75,12 +110,7 @@ impl Peer {
     /// changes nothing.
     fn carry_out(&mut self, entry: &Entry, round: &mut ApplyRound) -> Result<CommandResult, StoreError> {
         let mut answer = Answer { response: RaftCmdResponse::default(), snapshot: None };
-        if entry.data.is_empty() {
-            return Ok(Ok(answer));
-        }
-        let request = RaftCmdRequest::decode(entry.data.clone()).map_err(|error| {
-            StoreError::Corrupt(format!("entry {} of region {}: {error}", entry.index, self.region_id()))
-        })?;
+        let Some(request) = self.read_entry(entry)? else { return Ok(Ok(answer)) };
         let command = match Command::parse(&request) {
             Ok(command) => command,
             Err(rejection) => return Ok(Err(rejection.into())),
@@ -107,4 +137,8 @@ impl Peer {
         }
     }
     // SOLUTION 2b END
+}
+
+fn admin(cmd_type: AdminCmdType) -> AdminResponse {
+    AdminResponse { cmd_type: cmd_type.into(), ..Default::default() }
 }

@@ -17,12 +17,14 @@ pub struct ApplyRound {
     batch: WriteBatch,
     replies: Vec<(CommandId, CommandResult)>,
     tasks: Vec<Task>,
+    /// The write must reach the disk.
+    sync: bool,
 }
 
 impl ApplyRound {
     /// Nothing applied yet.
     pub fn new(kv: Arc<dyn Engine>) -> ApplyRound {
-        ApplyRound { kv, batch: WriteBatch::new(), replies: Vec::new(), tasks: Vec::new() }
+        ApplyRound { kv, batch: WriteBatch::new(), replies: Vec::new(), tasks: Vec::new(), sync: false }
     }
 
     /// What will be written next.
@@ -52,11 +54,17 @@ impl ApplyRound {
         Ok(self.kv.snapshot())
     }
 
-    /// It is not synced. What a crash takes away is still in the log, which is; and it takes data and applied index
-    /// together.
+    /// What is in the batch must be safe before anything that follows from it is told to others. Asked for where the region changes: who
+    /// tells a removed peer to go must not forget that it was removed.
+    pub fn must_sync(&mut self) {
+        self.sync = true;
+    }
+
+    /// It is not synced, unless that was asked for. What a crash takes away is still in the log, which is; and it takes data and applied
+    /// index together.
     fn flush(&mut self) -> Result<(), StoreError> {
         if !self.batch.is_empty() {
-            self.kv.write(std::mem::take(&mut self.batch), false)?;
+            self.kv.write(std::mem::take(&mut self.batch), std::mem::take(&mut self.sync))?;
         }
         Ok(())
     }

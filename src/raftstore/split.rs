@@ -1,0 +1,94 @@
+//! A region becomes several (stage 3b): what is checked, and what the store does once it is written.
+//!
+//! - **Propose, apply**: an ordinary log entry; `apply/split.rs` carries it out.
+//! - **After it is written**: [`Store::settle_split`] has a peer for each new region. If the old region's peer leads, the new
+//!   ones campaign at once: nobody else will have the idea for an election timeout.
+
+use super::command::Cut;
+use super::lifecycle::bury;
+use super::{Peer, Store, StoreError, Task, region_error};
+use crate::engine::{Cf, WriteBatch};
+use crate::error::{Error, Rejection};
+use crate::ids::{NO_PEER, RegionId};
+use crate::proto::metapb::{Region, RegionEpoch};
+
+impl Peer {
+    /// Can the region be cut there?
+    ///
+    /// # Errors
+    /// `KeyNotInRegion` for a key that is not inside: the region's own start is not, for nothing would be left of it. `BadCommand` where the
+    /// number of peers of a new region is not that of the region.
+    pub(super) fn check_split(&self, cuts: &[Cut]) -> Result<(), Error> {
+        // LAB 3b BEGIN: every key, every list of ids
+        let region = self.region();
+        for cut in cuts {
+            if !region.range().contains(&cut.key) || cut.key == region.start_key {
+                return Err(region_error::key_not_in_region(&cut.key, region));
+            }
+            if cut.peers.len() != region.peers.len() {
+                let why = "a split has an id for each peer of each new region";
+                return Err(Rejection::BadCommand(why).into());
+            }
+        }
+        Ok(())
+        // LAB 3b END
+    }
+}
+
+impl Store {
+    /// A region here has become several, and that is written.
+    ///
+    /// After: the store's picture of the regions has all parts; there is a peer of each new region; where the old region's peer leads, the new
+    /// ones campaign, and the scheduler is told. What is known of the old region's size is forgotten. A candidate's message that came too early
+    /// has reached the peer that it was for.
+    pub(super) fn settle_split(
+        &mut self,
+        id: RegionId,
+        parts: &[Region],
+        created: Vec<Region>,
+    ) -> Result<(), StoreError> {
+        // LAB 3b BEGIN: `meta`; `add_peer` for each; campaign; `early`; Task::ReportSplit
+        let Some(parent) = self.peers.get_mut(&id) else { return Ok(()) };
+        let leads = parent.is_leader();
+        (parent.written, parent.size, parent.report_due) = (0, None, true);
+        self.meta.insert(parent.region());
+        for region in created {
+            let id = region.id;
+            self.add_peer(region)?;
+            if leads && let Some(peer) = self.peers.get_mut(&id) {
+                peer.node.campaign();
+            }
+            if let Some(early) = self.early.remove(&id) {
+                self.on_raft_message(early)?;
+            }
+        }
+        if leads {
+            self.tasks.push(Task::ReportSplit(parts.to_vec()));
+        }
+        Ok(())
+        // LAB 3b END
+    }
+
+    /// A peer for a region that has come out of a split, and whose records are on the disk. One that a message has created before makes way: its
+    /// vote is on the disk. Unless it is a later one: then the region has changed since, the one of the split is gone already, and
+    /// what it would have for data goes.
+    fn add_peer(&mut self, region: Region) -> Result<(), StoreError> {
+        // LAB 3b BEGIN: who is there? Peer::open; or `bury`, which leaves the later peer's vote alone
+        let store = self.id();
+        let id = region.peer_on(store).map_or(NO_PEER, |peer| peer.id);
+        if self.peers.get(&region.id).is_some_and(|known| known.id() > id) {
+            let mut kv = WriteBatch::new();
+            Cf::DATA.into_iter().for_each(|cf| kv.delete_range(cf, region.range()));
+            let epoch = region.region_epoch.unwrap_or_default();
+            let region_epoch = Some(RegionEpoch { conf_ver: epoch.conf_ver + 1, ..epoch });
+            bury(Region { region_epoch, peers: Vec::new(), ..region }, &mut kv);
+            self.engines.kv.write(kv, true)?;
+            return Ok(());
+        }
+        let peer = Peer::open(&self.config, store, &self.engines, region.clone())?;
+        self.meta.insert(&region);
+        self.peers.insert(region.id, peer);
+        Ok(())
+        // LAB 3b END
+    }
+}

@@ -1,0 +1,1 @@
+//! Stage 3b: regions that move, grow members and split.
