@@ -352,6 +352,11 @@ impl<D: Driver> Net<D> {
         self.peers.get(&id).unwrap_or_else(|| panic!("node {id} is down")).raft()
     }
 
+    /// The nodes, up or down.
+    pub fn everybody(&self) -> Vec<PeerId> {
+        self.world.nodes.keys().copied().collect()
+    }
+
     /// The nodes that are up.
     pub fn up(&self) -> Vec<PeerId> {
         self.peers.keys().copied().collect()
