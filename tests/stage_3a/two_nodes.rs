@@ -74,3 +74,51 @@ fn any_message_may_get_lost(
         assert!(direct > 3 && readied > 3, "only {direct} and {readied} messages were there to be lost");
     }
 }
+
+/// The one that stays crashes and starts again, after any message, with what it had not written lost: the other one still has it.
+#[rstest]
+fn the_one_that_stays_may_crash(#[values(1, 2)] leaving: u64, #[values(true, false)] slow_disk: bool) {
+    let lab = lab!();
+    let staying = 3 - leaving;
+    for at in 0..12 {
+        let mut net: Net<Direct> = Setup::of(&lab, 2).start();
+        net.elect(1);
+        net.propose(1, "before");
+        net.stabilise();
+        net.remove(1, leaving);
+        for _ in 0..at {
+            net.deliver_one();
+        }
+        if slow_disk {
+            net.hold_disk(staying);
+        }
+        if net.role(1) == raftkv::raft::Role::Leader {
+            net.propose(1, "meanwhile");
+        }
+        net.round();
+        net.crash(staying);
+        net.restart(staying);
+        net.run_until(200, "the other one still answers (thesis, section 4.2.2)", |net| {
+            net.leader() == Some(staying) && net.group(staying) == [staying]
+        });
+        net.propose(staying, "after");
+        net.run(20);
+        assert_eq!(net.applied(staying).last().map(String::as_str), Some("after"), "after {at} messages");
+        net.assert_struck(&[Fault::Crash]);
+    }
+}
+
+/// And once the one that stays knows that it is alone, the other one may be destroyed.
+#[rstest]
+fn then_the_other_one_may_go(#[values(1, 2)] leaving: u64) {
+    let lab = lab!();
+    let staying = 3 - leaving;
+    let mut net: Net<Readied> = Setup::of(&lab, 2).start_raw_nodes();
+    net.elect(1);
+    net.remove(1, leaving);
+    net.run_until(100, "it learns that it is alone", |net| net.group(staying) == [staying]);
+    net.crash(leaving);
+    net.run_until(40, "one of one is a majority", |net| net.leader() == Some(staying));
+    net.propose(staying, "after");
+    assert_eq!(net.applied(staying), ["after"]);
+}
