@@ -59,7 +59,7 @@ pub struct Snapshot {
 /// | MsgAppend              | leader -> follower   | `index`, `log_term`: the entry just before the new ones (figure 2: prevLogIndex, prevLogTerm); `entries`: the new ones, possibly none; `commit`: the leader's commit index |
 /// | MsgAppendResponse      | follower -> leader   | accepted: `index`: the last entry now known to match. `reject`: `index`: the refused `MsgAppend`'s own; `reject_hint`, `log_term`: the highest entry that could match, to go on from |
 /// | MsgRequestVote         | candidate -> all     | `index`, `log_term`: the candidate's last entry (lastLogIndex, lastLogTerm) |
-/// | MsgRequestVoteResponse | voter -> candidate   | `reject`: vote refused                                 |
+/// | MsgRequestVoteResponse | voter -> candidate   | `reject`: vote refused; `commit`, `log_term`: the last entry that the voter knows to be committed |
 /// | MsgSnapshot            | leader -> follower   | `snapshot`                                             |
 /// | MsgHeartbeat           | leader -> follower   | `commit`: min(leader's commit, what this follower is known to have) |
 /// | MsgHeartbeatResponse   | follower -> leader   | `reject`: the heartbeat was of an older term           |

@@ -12,6 +12,8 @@ use crate::proto::eraftpb::{ConfState, Entry, HardState, Snapshot, SnapshotMetad
 pub struct MemLogStorage {
     hard_state: HardState,
     conf_state: ConfState,
+    /// The members of the group at the last entry that was compacted away: what a snapshot names.
+    truncated_conf_state: ConfState,
     truncated_index: Index,
     truncated_term: Term,
     entries: Vec<Entry>,
@@ -21,7 +23,7 @@ impl MemLogStorage {
     /// The storage of a peer that has never run, in a group of these voters.
     pub fn new_with_voters(voters: &[PeerId]) -> MemLogStorage {
         let conf_state = ConfState { voters: voters.to_vec(), ..Default::default() };
-        MemLogStorage { conf_state, ..Default::default() }
+        MemLogStorage { truncated_conf_state: conf_state.clone(), conf_state, ..Default::default() }
     }
 
     /// Saves entries. An entry that is there already, and all behind it, give way: a later leader's log
@@ -61,11 +63,13 @@ impl MemLogStorage {
     pub fn apply_snapshot(&mut self, snapshot: &Snapshot) {
         let Some(metadata) = &snapshot.metadata else { return };
         self.conf_state = metadata.conf_state.clone().unwrap_or_default();
+        self.truncated_conf_state = self.conf_state.clone();
         (self.truncated_index, self.truncated_term) = (metadata.index, metadata.term);
         self.entries.clear();
     }
 
-    /// Drops the entries up to and including `index`. The state machine must have applied them.
+    /// Drops the entries up to and including `index`. The state machine must have applied them, and no change of the group behind
+    /// them: the snapshot, which is of this place, names the members as they are now.
     pub fn compact(&mut self, index: Index) -> Result<(), StorageError> {
         if index <= self.truncated_index {
             return Err(StorageError::Compacted(index));
@@ -74,6 +78,7 @@ impl MemLogStorage {
         self.entries.drain(..(index - self.truncated_index) as usize);
         self.truncated_index = index;
         self.truncated_term = term;
+        self.truncated_conf_state = self.conf_state.clone();
         Ok(())
     }
 }
@@ -114,11 +119,12 @@ impl LogStorage for MemLogStorage {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        if self.truncated_index == 0 {
+        // One that was made before the group changed does not name who needs it.
+        if self.truncated_index == 0 || self.truncated_conf_state != self.conf_state {
             return Err(StorageError::SnapshotTemporarilyUnavailable);
         }
         let metadata = SnapshotMetadata {
-            conf_state: Some(self.conf_state.clone()),
+            conf_state: Some(self.truncated_conf_state.clone()),
             index: self.truncated_index,
             term: self.truncated_term,
         };

@@ -84,6 +84,7 @@
 //! - Appends are pipelined, in a window, and made when the outbox is taken: proposals batch by themselves.
 //! - A refusal names the place to try next and skips whole terms (end of section 5.3 describes the idea).
 //! - A change of the group counts when it is applied, not when it is appended; see `membership.rs`.
+//! - Who refuses its vote says what it knows to be committed: a group from which a peer was removed may need that to go on without it.
 //! - A heartbeat is a message of its own, not an empty append. It carries a commit index, never beyond what
 //!   the follower is known to hold, and no consistency check.
 //!

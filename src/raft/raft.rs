@@ -182,7 +182,12 @@ impl<S: LogStorage> Raft<S> {
     fn dispatch(&mut self, m: Message) -> Result<(), RaftError> {
         match (m.msg_type(), self.role) {
             (MessageType::MsgRequestVote, _) => self.handle_request_vote(&m),
-            (MessageType::MsgRequestVoteResponse, Role::Candidate) => self.handle_vote_response(&m),
+            (MessageType::MsgRequestVoteResponse, _) => {
+                self.learn_committed(&m);
+                if self.role == Role::Candidate {
+                    self.handle_vote_response(&m);
+                }
+            }
             (MessageType::MsgHeartbeat, _) => self.handle_heartbeat(&m),
             (MessageType::MsgHeartbeatResponse, Role::Leader) => {
                 self.handle_heartbeat_response(&m);
@@ -202,13 +207,19 @@ impl<S: LogStorage> Raft<S> {
         Ok(())
     }
 
-    /// Puts a message into the outbox it belongs to, signed with the own id (unless it speaks for somebody else) and term.
+    /// Puts a message into the outbox it belongs to, signed with the own id (unless it speaks for somebody else) and term. An answer to a
+    /// request for votes also says up to where the own log is committed.
     pub(super) fn send(&mut self, mut m: Message) {
         if m.from == NO_PEER {
             m.from = self.config.id;
         }
         if m.msg_type() != MessageType::MsgPropose {
             m.term = self.term;
+        }
+        if m.msg_type() == MessageType::MsgRequestVoteResponse {
+            // For `learn_committed`. Nothing is promised by it: what is committed stays so.
+            m.commit = self.log.committed();
+            m.log_term = self.log.term(m.commit).unwrap_or_default();
         }
         if may_precede_persist(m.msg_type()) {
             self.outbox.now.push(m);

@@ -4,6 +4,7 @@ use raftkv::ids::PeerId;
 
 use super::driver::Driver;
 use super::faults::Fault;
+use super::letter::{add_node, remove_node};
 use super::net::Net;
 use crate::rng::Rng;
 
@@ -26,13 +27,51 @@ pub struct Chaos {
     pub crash: u64,
     /// A disk gets slow, or catches up.
     pub slow_disk: u64,
+    /// Some node's owner wants another leader.
+    pub transfer: u64,
+    /// Somebody wants a member added or removed, at some node, leader or not.
+    pub change: u64,
+    /// A state machine gets slow, or catches up.
+    pub slow_apply: u64,
+    /// An owner drops what is applied from its log.
+    pub compact: u64,
 }
 
 impl Chaos {
     /// A bit of everything. Proposals only where the stage under test replicates.
     pub fn new(with_proposals: bool) -> Chaos {
         let propose = if with_proposals { 6 } else { 0 };
-        Chaos { tick: 25, propose, lose: 3, duplicate: 3, delay: 8, cut: 2, crash: 2, slow_disk: 3 }
+        Chaos {
+            tick: 25,
+            propose,
+            lose: 3,
+            duplicate: 3,
+            delay: 8,
+            cut: 2,
+            crash: 2,
+            slow_disk: 3,
+            transfer: 0,
+            change: 0,
+            slow_apply: 0,
+            compact: 0,
+        }
+    }
+
+    /// And leaders and groups that change. There must be nodes to be added: see [`Net::join`].
+    pub fn with_changes() -> Chaos {
+        let changes = Chaos { transfer: 4, change: 6, slow_apply: 3, compact: 2, ..Chaos::new(true) };
+        // With less of the rest, for a change takes a while of peace.
+        Chaos {
+            tick: 15,
+            propose: 4,
+            lose: 2,
+            duplicate: 2,
+            delay: 4,
+            cut: 1,
+            crash: 1,
+            slow_disk: 2,
+            ..changes
+        }
     }
 
     /// What must have struck before the trouble is over. Where there is one node, there are no messages.
@@ -44,7 +83,14 @@ impl Chaos {
             (100, Fault::Disorder),
             (self.cut, Fault::Cut),
         ];
-        let on_a_node = [(self.crash, Fault::Crash), (self.slow_disk, Fault::SlowDisk)];
+        let on_a_node = [
+            (self.crash, Fault::Crash),
+            (self.slow_disk, Fault::SlowDisk),
+            (self.transfer, Fault::Transfer),
+            (self.change, Fault::Joined),
+            (self.change, Fault::Left),
+            (self.slow_apply, Fault::SlowApply),
+        ];
         let wire = on_the_wire.into_iter().filter(|_| nodes > 1);
         wire.chain(on_a_node).filter(|(share, _)| *share > 0).map(|(_, fault)| fault).collect()
     }
@@ -92,6 +138,9 @@ impl<D: Driver> Net<D> {
             self.crash_or_restart(rng);
         } else if falls_to(chaos.slow_disk) && !up.is_empty() {
             self.slow_disk_or_release(rng);
+        } else if falls_to(chaos.transfer + chaos.change + chaos.slow_apply + chaos.compact) && !up.is_empty()
+        {
+            self.change_something(rng, chaos);
         } else if !self.wire.is_empty() {
             // Mostly in order: a network that shuffles everything elects nobody.
             let reach = if rng.percent(20) { self.wire.len() } else { 1 };
@@ -106,7 +155,14 @@ impl<D: Driver> Net<D> {
         self.heal();
         self.release();
         for id in self.world.nodes.keys().copied().collect::<Vec<_>>() {
-            if self.world.nodes[&id].up { self.release_disk(id) } else { self.restart(id) }
+            if self.world.nodes[&id].up {
+                self.release_disk(id)
+            } else {
+                self.restart(id)
+            }
+            if self.world.nodes[&id].applying_held {
+                self.release_applying(id);
+            }
         }
         self.deliver_all();
         self.run(20);
@@ -117,6 +173,34 @@ impl<D: Driver> Net<D> {
     pub fn assert_struck(&self, faults: &[Fault]) {
         for fault in faults {
             assert!(self.struck(*fault) > 0, "this test meant to cause {fault:?}, and it never happened");
+        }
+    }
+
+    /// A transfer, a change of the group, a state machine that gets slow or catches up, or a log that gets shorter.
+    #[track_caller]
+    fn change_something(&mut self, rng: &mut Rng, chaos: Chaos) {
+        let nodes: Vec<PeerId> = self.world.nodes.keys().copied().collect();
+        let (id, other) = (rng.pick(&self.up()), rng.pick(&nodes));
+        let draw = rng.below(chaos.transfer + chaos.change + chaos.slow_apply + chaos.compact);
+        if draw < chaos.transfer {
+            let id = self.leader().filter(|_| rng.percent(80)).unwrap_or(id);
+            self.transfer(id, other);
+        } else if draw < chaos.transfer + chaos.change {
+            // Most go to the leader, or hardly any would be made. It may refuse; that is its right.
+            let id = self.leader().filter(|_| rng.percent(80)).unwrap_or(id);
+            // And most change something.
+            let is_member = self.world.group(id).contains(&other) == rng.percent(80);
+            let change = if is_member { remove_node(other) } else { add_node(other) };
+            let _ = self.try_change(id, &change);
+        } else if draw < chaos.transfer + chaos.change + chaos.compact {
+            let id = self.leader().filter(|_| rng.percent(50)).unwrap_or(id);
+            self.compact_applied(id);
+        } else {
+            let held = self.up().into_iter().find(|id| self.world.nodes[id].applying_held);
+            match held {
+                Some(slow) => self.release_applying(slow),
+                None => self.hold_applying(id),
+            }
         }
     }
 
@@ -178,7 +262,8 @@ impl<D: Driver> Net<D> {
     #[track_caller]
     fn crash_or_restart(&mut self, rng: &mut Rng) {
         let down: Vec<PeerId> = self.world.nodes.values().filter(|n| !n.up).map(|n| n.id).collect();
-        let limit = (self.world.nodes.len() - self.world.majority()).max(1);
+        let nodes = self.world.nodes.len();
+        let limit = (nodes - (nodes / 2 + 1)).max(1);
         if !down.is_empty() && (down.len() >= limit || rng.percent(50)) {
             self.restart(rng.pick(&down));
         } else {

@@ -2,7 +2,7 @@
 //! and its `Ready` (stage 2ac). Everything else in the net is the same for both.
 
 use raftkv::ids::{Index, PeerId};
-use raftkv::proto::eraftpb::{Entry, HardState, Message, Snapshot};
+use raftkv::proto::eraftpb::{ConfChange, ConfState, Entry, HardState, Message, Snapshot};
 use raftkv::raft::{Config, LogStorage, MemLogStorage, Raft, RaftError, RawNode, Ready};
 
 /// What a node wants done after a step.
@@ -38,14 +38,24 @@ pub trait Driver: Sized {
     fn step(&mut self, m: Message) -> Result<(), RaftError>;
     /// A client proposes.
     fn propose(&mut self, data: bytes::Bytes) -> Result<(), RaftError>;
-    /// What is to be done now, if anything.
-    fn poll(&mut self) -> Option<Work>;
+    /// The owner wants this peer for leader.
+    fn transfer_leader(&mut self, to: PeerId);
+    /// Somebody proposes a change of the group.
+    fn propose_conf_change(&mut self, change: &ConfChange) -> Result<(), RaftError>;
+    /// A change of the group is applied.
+    fn apply_conf_change(&mut self, change: &ConfChange) -> ConfState;
+    /// What is to be done now, if anything. Where nothing may be applied, what is to be applied is nothing to do.
+    fn poll(&mut self, may_apply: bool) -> Option<Work>;
     /// The state machine has the data of the snapshot that ends here.
     fn loaded(&mut self, index: Index);
     /// What became of a snapshot on its way to a peer.
     fn report_snapshot(&mut self, peer: PeerId, arrived: bool);
-    /// The write of `work` is on disk. Returns what is to be applied.
-    fn written(&mut self, work: Work) -> Vec<Entry>;
+    /// The write of `work` is on disk.
+    fn written(&mut self, work: Work);
+    /// What is committed, on disk, and not applied.
+    fn to_apply(&self) -> Vec<Entry>;
+    /// What [`Driver::to_apply`] gave is applied, up to this entry, if there was any. This ends a round of work.
+    fn applied(&mut self, last: Option<Index>);
 }
 
 /// Drives `Raft` without a `RawNode`, the way a `RawNode` does.
@@ -88,7 +98,19 @@ impl Driver for Direct {
         self.raft.propose(data)
     }
 
-    fn poll(&mut self) -> Option<Work> {
+    fn transfer_leader(&mut self, to: PeerId) {
+        self.raft.transfer_leader(to);
+    }
+
+    fn propose_conf_change(&mut self, change: &ConfChange) -> Result<(), RaftError> {
+        self.raft.propose_conf_change(change)
+    }
+
+    fn apply_conf_change(&mut self, change: &ConfChange) -> ConfState {
+        self.raft.apply_conf_change(change)
+    }
+
+    fn poll(&mut self, may_apply: bool) -> Option<Work> {
         let outbox = self.raft.take_messages();
         let state = self.raft.hard_state();
         let unstable = self.raft.log().unstable_entries();
@@ -111,7 +133,7 @@ impl Driver for Direct {
             && work.after_persist.is_empty()
             && work.hard_state.is_none()
             && work.entries.is_empty()
-            && self.raft.log().next_committed_entries().is_empty();
+            && (!may_apply || self.raft.log().next_committed_entries().is_empty());
         (!idle).then_some(work)
     }
 
@@ -123,35 +145,43 @@ impl Driver for Direct {
         self.raft.report_snapshot(peer, arrived);
     }
 
-    fn written(&mut self, work: Work) -> Vec<Entry> {
+    fn written(&mut self, work: Work) {
         if let Some(last) = work.snapshot.and_then(|snapshot| snapshot.metadata) {
             self.raft.on_snapshot_saved(last.index);
         }
         if let Some(last) = work.entries.last() {
             self.raft.on_persisted(last.index, last.term);
         }
+    }
+
+    fn to_apply(&self) -> Vec<Entry> {
         // Applied is what is on disk already; with several writes under way, the rest comes with theirs. A
         // restart must find whatever the state machine has applied.
         let log = self.raft.log();
         let saved = |e: &&Entry| log.storage().term(e.index) == Ok(e.term);
-        let committed: Vec<Entry> = log.next_committed_entries().iter().take_while(saved).cloned().collect();
-        if let Some(last) = committed.last() {
-            self.raft.on_applied(last.index);
+        log.next_committed_entries().iter().take_while(saved).cloned().collect()
+    }
+
+    fn applied(&mut self, last: Option<Index>) {
+        if let Some(index) = last {
+            self.raft.on_applied(index);
         }
         self.raft.compact_log();
-        committed
     }
 }
 
 /// Drives a `RawNode` as its contract says: one `Ready` at a time, written, sent, applied, then `advance`.
 pub struct Readied {
     node: RawNode<MemLogStorage>,
+    /// A `Ready` is out, and not handed back.
     out: bool,
+    /// It is written, and sent, and not applied.
+    written: Option<Ready>,
 }
 
 impl Driver for Readied {
     fn start(config: &Config, disk: MemLogStorage) -> Result<Readied, RaftError> {
-        Ok(Readied { node: RawNode::new(config, disk)?, out: false })
+        Ok(Readied { node: RawNode::new(config, disk)?, out: false, written: None })
     }
 
     fn raft(&self) -> &Raft<MemLogStorage> {
@@ -178,7 +208,19 @@ impl Driver for Readied {
         self.node.propose(data)
     }
 
-    fn poll(&mut self) -> Option<Work> {
+    fn transfer_leader(&mut self, to: PeerId) {
+        self.node.transfer_leader(to);
+    }
+
+    fn propose_conf_change(&mut self, change: &ConfChange) -> Result<(), RaftError> {
+        self.node.propose_conf_change(change)
+    }
+
+    fn apply_conf_change(&mut self, change: &ConfChange) -> ConfState {
+        self.node.apply_conf_change(change)
+    }
+
+    fn poll(&mut self, _may_apply: bool) -> Option<Work> {
         if self.out || !self.node.has_ready() {
             return None;
         }
@@ -202,11 +244,18 @@ impl Driver for Readied {
         self.node.report_snapshot(peer, arrived);
     }
 
-    fn written(&mut self, work: Work) -> Vec<Entry> {
-        let ready = work.ready.expect("poll() put it there");
-        let committed = ready.committed_entries.clone();
-        self.node.advance(ready);
-        self.out = false;
-        committed
+    fn written(&mut self, work: Work) {
+        self.written = work.ready;
+    }
+
+    fn to_apply(&self) -> Vec<Entry> {
+        self.written.as_ref().map_or(Vec::new(), |ready| ready.committed_entries.clone())
+    }
+
+    fn applied(&mut self, _last: Option<Index>) {
+        if let Some(ready) = self.written.take() {
+            self.node.advance(ready);
+            self.out = false;
+        }
     }
 }

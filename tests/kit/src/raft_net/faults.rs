@@ -10,7 +10,7 @@ use super::driver::Driver;
 use super::net::Net;
 use crate::rng::Rng;
 
-/// A kind of trouble.
+/// A kind of trouble. (A change of leader or group is not meant as such, but it is where trouble comes from.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// A message got lost on a link that works.
@@ -27,6 +27,14 @@ pub enum Fault {
     SlowDisk,
     /// A node crashed; what it had not written is gone.
     Crash,
+    /// What was committed waited to be applied.
+    SlowApply,
+    /// A leader told its successor to stand for election.
+    Transfer,
+    /// Somebody has become a member of the group.
+    Joined,
+    /// Somebody is no member any more.
+    Left,
 }
 
 type Choice = Box<dyn FnMut(&Message) -> bool>;
@@ -47,8 +55,8 @@ impl Faults {
     }
 
     /// Why this message does not get through the link, if it does not.
-    pub(super) fn cut_off(&mut self, m: &Message) -> Option<&'static str> {
-        let is_cut = self.cut.contains(&(m.from, m.to));
+    pub(super) fn cut_off(&mut self, sender: PeerId, m: &Message) -> Option<&'static str> {
+        let is_cut = self.cut.contains(&(sender, m.to));
         is_cut.then(|| {
             self.count(Fault::Cut);
             "the link is cut"
@@ -60,8 +68,8 @@ impl Faults {
     }
 
     /// Why this message is lost at once, if it is.
-    pub(super) fn lose(&mut self, m: &Message) -> Option<&'static str> {
-        if let Some(why) = self.cut_off(m) {
+    pub(super) fn lose(&mut self, sender: PeerId, m: &Message) -> Option<&'static str> {
+        if let Some(why) = self.cut_off(sender, m) {
             return Some(why);
         }
         let lost = self.losing.iter_mut().any(|choose| choose(m));
@@ -98,7 +106,7 @@ impl<D: Driver> Net<D> {
     /// From now on nothing gets to this node or away from it.
     pub fn isolate(&mut self, id: PeerId) {
         self.command(format!("isolate {id}"));
-        for other in self.world.voters.clone().into_iter().filter(|other| *other != id) {
+        for other in self.world.everybody().into_iter().filter(|other| *other != id) {
             self.faults.cut.extend([(id, other), (other, id)]);
         }
     }
@@ -106,7 +114,7 @@ impl<D: Driver> Net<D> {
     /// From now on nothing gets from one of these nodes to one of the others or back.
     pub fn partition(&mut self, side: &[PeerId]) {
         self.command(format!("partition {side:?} from the others"));
-        for other in self.world.voters.clone().into_iter().filter(|other| !side.contains(other)) {
+        for other in self.world.everybody().into_iter().filter(|other| !side.contains(other)) {
             self.faults.cut.extend(side.iter().flat_map(|&id| [(id, other), (other, id)]));
         }
     }
@@ -230,7 +238,7 @@ impl<D: Driver> Net<D> {
         self.peers.remove(&id);
         let node = self.node_mut(id);
         assert!(node.up, "node {id} is down already");
-        (node.up, node.disk_held) = (false, false);
+        (node.up, node.disk_held, node.applying_held) = (false, false, false);
         node.writing.clear();
         node.seen.role = raftkv::raft::Role::Follower;
     }

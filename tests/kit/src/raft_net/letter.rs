@@ -5,8 +5,11 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
+use prost::Message as _;
 use raftkv::ids::{Index, PeerId, Term};
-use raftkv::proto::eraftpb::{ConfState, Entry, Message, MessageType, Snapshot, SnapshotMetadata};
+use raftkv::proto::eraftpb::{
+    ConfChange, ConfChangeType, ConfState, Entry, EntryType, Message, MessageType, Snapshot, SnapshotMetadata,
+};
 
 /// A message in the making: `append(2, 1).term(3).after(4, 2).entries(&[3, 3]).commit(4)`.
 #[derive(Clone, Debug)]
@@ -69,6 +72,48 @@ pub fn proposal(from: PeerId, to: PeerId, texts: &[&str]) -> Letter {
     l
 }
 
+/// A proposal of changes of the group, that `from` passes on.
+pub fn change_proposal(from: PeerId, to: PeerId, changes: &[ConfChange]) -> Letter {
+    let mut l = letter(MessageType::MsgPropose, from, to);
+    l.0.entries = changes.iter().map(|change| change_entry(0, 0, change)).collect();
+    l
+}
+
+/// The leader wants the receiver for its successor.
+pub fn timeout_now(from: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgTimeoutNow, from, to)
+}
+
+/// Somebody wants `wanted` for leader, and tells the leader so.
+pub fn wish(wanted: PeerId, to: PeerId) -> Letter {
+    letter(MessageType::MsgTransferLeader, wanted, to)
+}
+
+/// The change that adds a member.
+pub fn add_node(id: PeerId) -> ConfChange {
+    ConfChange { change_type: ConfChangeType::AddNode.into(), node_id: id, ..Default::default() }
+}
+
+/// The change that removes a member.
+pub fn remove_node(id: PeerId) -> ConfChange {
+    ConfChange { change_type: ConfChangeType::RemoveNode.into(), node_id: id, ..Default::default() }
+}
+
+/// An entry with a change of the group. (In a proposal, index and term do not count.)
+pub fn change_entry(index: Index, term: Term, change: &ConfChange) -> Entry {
+    let entry_type = EntryType::EntryConfChange.into();
+    Entry { entry_type, index, term, data: change.encode_to_vec().into(), ..Default::default() }
+}
+
+/// `+4`: 4 is added. `-4`: it is removed.
+pub fn change_text(change: &ConfChange) -> String {
+    match change.change_type() {
+        ConfChangeType::AddNode => format!("+{}", change.node_id),
+        ConfChangeType::RemoveNode => format!("-{}", change.node_id),
+        ConfChangeType::AddLearnerNode => format!("learner {}", change.node_id),
+    }
+}
+
 impl Letter {
     /// The sender's term.
     pub fn term(mut self, term: Term) -> Letter {
@@ -90,6 +135,12 @@ impl Letter {
     /// An append: entries of these terms, numbered on from [`Letter::after`], which must come before.
     pub fn entries(mut self, terms: &[Term]) -> Letter {
         self.0.entries = entries(self.0.index + 1, terms);
+        self
+    }
+
+    /// An append or a proposal: this entry comes next.
+    pub fn with(mut self, entry: Entry) -> Letter {
+        self.0.entries.push(entry);
         self
     }
 
@@ -131,7 +182,11 @@ pub fn entries(first: Index, terms: &[Term]) -> Vec<Entry> {
 }
 
 /// `4@2=x`: index, term and what the entry carries. Entries made by [`entries`] and no-ops show only `4@2`.
+/// A change of the group shows as `4@2=+3` or `4@2=-3`.
 pub fn entry_text(e: &Entry) -> String {
+    if let (EntryType::EntryConfChange, Ok(change)) = (e.entry_type(), ConfChange::decode(e.data.clone())) {
+        return format!("{}@{}={}", e.index, e.term, change_text(&change));
+    }
     let data = String::from_utf8_lossy(&e.data);
     if data.is_empty() || data == format!("e{}t{}", e.index, e.term) {
         return format!("{}@{}", e.index, e.term);
@@ -173,8 +228,12 @@ pub fn message_text(m: &Message) -> String {
             format!(" up to {}@{}", last.index, last.term)
         }
         MessageType::MsgPropose => {
-            let data = m.entries.iter().map(|e| String::from_utf8_lossy(&e.data).into_owned());
-            format!(" [{}]", data.collect::<Vec<_>>().join(" "))
+            let texts =
+                m.entries.iter().map(|e| match (e.entry_type(), ConfChange::decode(e.data.clone())) {
+                    (EntryType::EntryConfChange, Ok(change)) => change_text(&change),
+                    _ => String::from_utf8_lossy(&e.data).into_owned(),
+                });
+            format!(" [{}]", texts.collect::<Vec<_>>().join(" "))
         }
         _ => String::new(),
     };

@@ -24,10 +24,10 @@
 //! | begin | [`Setup::of`], `log`, `term`, `commit`, `compacted`, `tune`, `puppets`, `start`, `start_raw_nodes` |
 //! | let time pass | `tick`, `ticks`, `tick_all`, `run`, `run_until` |
 //! | deliver | `deliver_one`, `deliver_all`, `deliver_where`, `round`, `stabilise` |
-//! | make trouble | `lose`, `lose_one`, `drop_where`, `duplicate_where`, `reorder`, `hold`, `release`, `cut`, `cut_one_way`, `isolate`, `partition`, `heal`, `crash`, `restart`, `hold_disk`, `write_oldest`, `release_disk` |
-//! | act | `campaign`, `elect`, `propose`, `propose_batch` |
+//! | make trouble | `lose`, `lose_one`, `drop_where`, `duplicate_where`, `reorder`, `hold`, `release`, `cut`, `cut_one_way`, `isolate`, `partition`, `heal`, `crash`, `restart`, `hold_disk`, `write_oldest`, `release_disk`, `hold_applying`, `release_applying` |
+//! | act | `campaign`, `elect`, `propose`, `propose_batch`, `transfer`, `join`, `join_blank`, `add`, `remove`, `try_change` |
 //! | speak for a puppet | `hand`, `ask`, `inject`, `mail`, and the letters in [`letter`] |
-//! | look | `role`, `term`, `vote`, `leader`, `commit`, `log`, `applied`, `node`, `raft` |
+//! | look | `role`, `term`, `vote`, `leader`, `commit`, `log`, `applied`, `group`, `node`, `raft` |
 //! | leave it to chance | `chaos`, `calm`, `assert_struck` |
 //!
 //! The nodes run on their public interface alone: `Raft` before stage 2ac, `RawNode` from there on; the
@@ -39,6 +39,7 @@ pub mod letter;
 
 mod chaos;
 mod faults;
+mod group;
 mod net;
 mod node;
 mod script;

@@ -7,7 +7,8 @@ use raftkv::proto::eraftpb::{Message, MessageType};
 use raftkv::raft::{Config, LogStorage, RaftError};
 
 use super::driver::{Driver, Work};
-use super::faults::Faults;
+use super::faults::{Fault, Faults};
+use super::group::members;
 use super::invariants::{self, Invariant, Verdict, World};
 use super::letter::message_text;
 use super::node::{Node, Seen};
@@ -76,7 +77,8 @@ impl<D: Driver> Net<D> {
         node.starts += 1;
         // Each start draws its own timeouts, whatever an implementation makes of the id.
         config.seed = Rng::new(self.seed ^ (id << 32) ^ node.starts).draw();
-        config.applied = node.applied_base + node.applied.len() as u64;
+        config.applied = node.applied_to();
+        node.group = members(&node.disk);
         let started = D::start(&config, node.disk.clone());
         (node.up, node.seen) = (true, Seen::default());
         let peer = started.unwrap_or_else(|e| panic!("node {id} does not start from its disk: {e}"));
@@ -117,7 +119,8 @@ impl<D: Driver> Net<D> {
         }
         self.observe(id);
         for _ in 0..ROUNDS_TO_REST {
-            let Some(mut work) = self.peer(id).poll() else { return self.check_saved(id) };
+            let may_apply = !self.node_mut(id).applying_held;
+            let Some(mut work) = self.peer(id).poll(may_apply) else { return self.check_saved(id) };
             // What leaves before the write may have been made by the poll: look again.
             self.observe(id);
             for m in std::mem::take(&mut work.now) {
@@ -145,12 +148,13 @@ impl<D: Driver> Net<D> {
             self.post(id, m);
         }
         let snapshot = work.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.clone());
-        let committed = self.peer(id).written(work);
-        self.node_mut(id).applied.extend(committed);
+        self.peer(id).written(work);
         if let Some(last) = snapshot {
             self.node_mut(id).loading = Some(last.index);
+            self.restore_group(id, last.index);
         }
         self.observe(id);
+        self.apply(id);
         self.load_snapshot(id);
     }
 
@@ -198,7 +202,7 @@ impl<D: Driver> Net<D> {
     #[track_caller]
     fn check_saved(&mut self, id: PeerId) {
         let node = self.node_mut(id);
-        if !node.writing.is_empty() {
+        if !node.writing.is_empty() || node.applying_held {
             return;
         }
         let (seen, saved) = (&node.seen, node.hard_state());
@@ -229,9 +233,11 @@ impl<D: Driver> Net<D> {
     /// Puts a message on the wire, or into the mail of a puppet, or wherever the faults want it.
     #[track_caller]
     fn post(&mut self, id: PeerId, m: Message) {
-        assert!(m.from == id, "node {id} sends a message that is signed by {}: {}", m.from, message_text(&m));
+        // A wish for a leader comes in the name of the one that is wanted.
+        let signed = m.from == id || m.msg_type() == MessageType::MsgTransferLeader;
+        assert!(signed, "node {id} sends a message that is signed by {}: {}", m.from, message_text(&m));
         self.ask_invariants(|invariant, world| invariant.on_send(world, &m));
-        if let Some(why) = self.faults.lose(&m) {
+        if let Some(why) = self.faults.lose(id, &m) {
             return self.lost(m, why);
         }
         if self.faults.hold(&m) {
@@ -254,7 +260,9 @@ impl<D: Driver> Net<D> {
     /// Hands a message to its receiver.
     #[track_caller]
     pub(super) fn deliver(&mut self, m: Message) {
-        if let Some(why) = self.faults.cut_off(&m) {
+        // Who has passed on a wish does not stand on it; its link was looked at when it was sent.
+        let is_wish = m.msg_type() == MessageType::MsgTransferLeader;
+        if let Some(why) = self.faults.cut_off(m.from, &m).filter(|_| !is_wish) {
             return self.lost(m, why);
         }
         if !self.peers.contains_key(&m.to) {
@@ -262,6 +270,9 @@ impl<D: Driver> Net<D> {
         }
         self.trace.note(Event::Delivered(m.clone()));
         let (from, id, what) = (m.from, m.to, m.msg_type());
+        if what == MessageType::MsgTimeoutNow {
+            self.faults.count(Fault::Transfer);
+        }
         let result = self.act(id, |peer| peer.step(m));
         if what == MessageType::MsgSnapshot {
             self.report_snapshot(from, id, true);
@@ -296,7 +307,7 @@ impl<D: Driver> Net<D> {
 
     /// Takes a look at a node and asks the invariants.
     #[track_caller]
-    fn observe(&mut self, id: PeerId) {
+    pub(super) fn observe(&mut self, id: PeerId) {
         self.look(id);
         self.ask_invariants(|invariant, world| invariant.after_step(world, id));
     }
@@ -304,7 +315,7 @@ impl<D: Driver> Net<D> {
     fn look(&mut self, id: PeerId) {
         let raft = self.peers[&id].raft();
         let node = self.world.nodes.get_mut(&id).expect("every peer is a node");
-        let old = Seen { log: Vec::new(), ..node.seen };
+        let old = Seen { log: Vec::new(), voters: Vec::new(), ..node.seen };
         let old_last = node.seen.last();
         let log = raft.log();
         let first = log.first_index();
@@ -327,6 +338,8 @@ impl<D: Driver> Net<D> {
         };
         (seen.role, seen.term, seen.vote) = (raft.role(), raft.term(), raft.vote());
         (seen.leader, seen.commit, seen.applied) = (raft.leader_id(), raft.commit(), log.applied());
+        let snapshot = log.pending_snapshot().and_then(|snapshot| snapshot.metadata.as_ref());
+        (seen.voters, seen.restored) = (raft.voters().collect(), snapshot.map(|last| last.index));
         node.unsaved_from = node.unsaved_from.min(node.seen.changed_from);
         if let Some(what) = change(&old, old_last, node) {
             self.trace.note(Event::Changed(id, what));

@@ -8,6 +8,7 @@ use raftkv::proto::eraftpb::{Entry, HardState};
 use raftkv::raft::{LogStorage, MemLogStorage, Role};
 
 use super::driver::Work;
+use super::group::members;
 use super::setup::compacted_to;
 
 /// What a node showed after its last step. Reports and invariants read this and never the node itself, so
@@ -30,6 +31,10 @@ pub struct Seen {
     pub first: Index,
     /// Its log, from `first` on.
     pub log: Vec<Entry>,
+    /// The members of the group, as the node sees it.
+    pub voters: Vec<PeerId>,
+    /// A snapshot has come and is not saved, which ends here: the node knows of a group that its owner has not heard of.
+    pub restored: Option<Index>,
     /// The first index at which the log differs from what it was one look before.
     pub changed_from: Index,
 }
@@ -66,10 +71,19 @@ pub struct Node {
     pub applied_base: Index,
     /// What is known of its inside.
     pub seen: Seen,
+    /// The members of its group, as of the last change that it has applied, ascending. The net knows that from what it has
+    /// handed to the node, and does not ask the node.
+    pub group: Vec<PeerId>,
+    /// The entry of that change, or the end of the snapshot that named the group; 0 in the beginning.
+    pub group_since: Index,
+    /// The group is ahead of the log: the node crashed when it knew a snapshot, and had saved nothing of it but the group.
+    pub group_ahead: bool,
     /// Where the snapshot ends that the state machine still has to load.
     pub loading: Option<Index>,
     /// A state machine that is held loads no snapshot.
     pub(super) loading_held: bool,
+    /// A state machine that is held applies nothing.
+    pub(super) applying_held: bool,
     /// A held disk completes no write.
     pub(super) disk_held: bool,
     /// Writes under way, oldest first.
@@ -87,10 +101,14 @@ impl Node {
             up: true,
             applied: Vec::new(),
             applied_base: compacted_to(&disk),
+            group: members(&disk),
+            group_since: 0,
+            group_ahead: false,
             disk,
             seen: Seen::default(),
             loading: None,
             loading_held: false,
+            applying_held: false,
             disk_held: false,
             writing: VecDeque::new(),
             starts: 0,
@@ -101,6 +119,11 @@ impl Node {
     /// Term, vote and commit index on disk.
     pub fn hard_state(&self) -> &HardState {
         self.disk.hard_state()
+    }
+
+    /// The last entry that the state machine has.
+    pub fn applied_to(&self) -> Index {
+        self.applied_base + self.applied.len() as u64
     }
 
     /// True if entry `index` of this term is on disk, or compacted there: then it was committed, and there is no other.

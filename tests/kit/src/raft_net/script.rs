@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use raftkv::ids::{Index, PeerId, Term};
-use raftkv::proto::eraftpb::{Entry, Message, MessageType};
+use raftkv::proto::eraftpb::{Entry, EntryType, Message, MessageType};
 use raftkv::raft::{MemLogStorage, Raft, RaftError, Role};
 
 use super::driver::Driver;
@@ -300,6 +300,11 @@ impl<D: Driver> Net<D> {
     pub fn compact(&mut self, id: PeerId, index: Index) {
         self.command(format!("compact {id} up to {index}"));
         let node = self.node_mut(id);
+        assert!(
+            node.group_since <= index || node.group_since == 0,
+            "a snapshot up to {index} would name the members of {}: compact up to there",
+            node.group_since
+        );
         node.disk
             .compact(index)
             .unwrap_or_else(|e| panic!("node {id} cannot be compacted up to {index}: {e}"));
@@ -345,6 +350,11 @@ impl<D: Driver> Net<D> {
     #[track_caller]
     pub fn raft(&self, id: PeerId) -> &Raft<MemLogStorage> {
         self.peers.get(&id).unwrap_or_else(|| panic!("node {id} is down")).raft()
+    }
+
+    /// The nodes, up or down.
+    pub fn everybody(&self) -> Vec<PeerId> {
+        self.world.nodes.keys().copied().collect()
     }
 
     /// The nodes that are up.
@@ -414,7 +424,8 @@ impl<D: Driver> Net<D> {
         self.node(id).seen.log.iter().map(entry_text).collect()
     }
 
-    /// The commands that its state machine was given, in order, without the empty entries of new leaders.
+    /// The commands that its state machine was given, in order, without the empty entries of new leaders and the changes of the
+    /// group.
     #[track_caller]
     pub fn applied(&self, id: PeerId) -> Vec<String> {
         texts(&self.node(id).applied)
@@ -482,6 +493,7 @@ impl<D: Driver> Net<D> {
 }
 
 fn texts(entries: &[Entry]) -> Vec<String> {
-    let commands = entries.iter().filter(|e| !e.data.is_empty());
+    let is_command = |e: &&Entry| !e.data.is_empty() && e.entry_type() == EntryType::EntryNormal;
+    let commands = entries.iter().filter(is_command);
     commands.map(|e| String::from_utf8_lossy(&e.data).into_owned()).collect()
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raftkv::ids::{Index, PeerId, Term};
-use raftkv::proto::eraftpb::{ConfState, HardState};
+use raftkv::proto::eraftpb::{ConfChange, ConfState, HardState};
 use raftkv::raft::{Config, LogStorage, MemLogStorage};
 
 use super::driver::{Direct, Driver, Readied};
-use super::letter::entries;
+use super::letter::{change_entry, entries};
 use super::net::Net;
 use crate::Lab;
 
@@ -52,6 +52,15 @@ impl Setup {
         self
     }
 
+    /// The log on the node's disk goes on with a change of the group, of this term.
+    pub fn change(mut self, id: PeerId, term: Term, change: &ConfChange) -> Setup {
+        let disk = self.disk(id);
+        let index = disk.last_index().expect("MemLogStorage does not fail") + 1;
+        disk.append(&[change_entry(index, term, change)]);
+        disk.set_hard_state(HardState { term: disk.hard_state().term.max(term), ..*disk.hard_state() });
+        self
+    }
+
     /// The node starts in this term, having voted for `vote` (or nobody: 0) in it.
     pub fn term(mut self, id: PeerId, term: Term, vote: PeerId) -> Setup {
         let disk = self.disk(id);
@@ -75,7 +84,8 @@ impl Setup {
 
     /// The node's disk names these as the members of its group.
     pub fn group(mut self, id: PeerId, voters: &[PeerId]) -> Setup {
-        self.disk(id).set_conf_state(ConfState { voters: voters.to_vec(), ..Default::default() });
+        let disk = self.disk(id);
+        disk.set_conf_state(ConfState { voters: voters.to_vec(), ..Default::default() });
         self
     }
 

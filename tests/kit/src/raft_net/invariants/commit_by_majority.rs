@@ -61,13 +61,14 @@ fn leader_may_commit(world: &World, id: PeerId) -> Verdict {
     })?;
     let on_disk = world.nodes.values().filter(|n| n.has_on_disk(commit, term)).map(|n| n.id);
     let acked = |p: &&PeerId| world.puppet_acks.get(&(**p, seen.term)).is_some_and(|i| *i >= commit);
-    let holders: Vec<PeerId> = on_disk.chain(world.puppets.iter().filter(acked).copied()).collect();
-    check(holders.len() >= world.majority(), || {
+    let mut holders: Vec<PeerId> = on_disk.chain(world.puppets.iter().filter(acked).copied()).collect();
+    holders.retain(|holder| world.group(id).contains(holder));
+    check(holders.len() >= world.majority(id), || {
         format!(
             "node {id} has committed up to {commit}@{term}, which only {holders:?} have on disk (or have \
-             acknowledged); {} of {} are needed",
-            world.majority(),
-            world.voters.len()
+             acknowledged); {} of the group {:?} are needed",
+            world.majority(id),
+            world.group(id)
         )
     })
 }

@@ -8,9 +8,11 @@ use raftkv::raft::Role;
 
 use super::{Invariant, Verdict, World, check};
 
-/// Counts the votes that were given, each voter's once, by term and candidate.
+/// Counts the votes that were given, each voter's once, by term and candidate; and looks at a leader when it becomes one, in the
+/// group that it has then.
 #[derive(Default)]
 pub struct ElectedByMajority {
+    leads: BTreeMap<PeerId, Term>,
     given: BTreeMap<(Term, PeerId), BTreeSet<PeerId>>,
 }
 
@@ -30,18 +32,18 @@ impl Invariant for ElectedByMajority {
 
     fn after_step(&mut self, world: &World, id: PeerId) -> Verdict {
         let seen = world.seen(id);
-        if seen.role != Role::Leader {
+        if seen.role != Role::Leader || self.leads.insert(id, seen.term) == Some(seen.term) {
             return Ok(());
         }
         let mut voters = self.given.get(&(seen.term, id)).cloned().unwrap_or_default();
         voters.insert(id);
-        voters.retain(|voter| world.voters.contains(voter));
-        check(voters.len() >= world.majority(), || {
+        voters.retain(|voter| world.group(id).contains(voter));
+        check(voters.len() >= world.majority(id), || {
             format!(
-                "node {id} leads term {} with the votes of {voters:?}; {} of {} are needed",
+                "node {id} leads term {} with the votes of {voters:?}; {} of the group {:?} are needed",
                 seen.term,
-                world.majority(),
-                world.voters.len()
+                world.majority(id),
+                world.group(id)
             )
         })
     }

@@ -16,6 +16,9 @@
 //! | saved before told | figure 2 "Persistent state" | `saved_before_told` |
 //! | a restart finds what was saved | figure 2 "Persistent state" | `restart` |
 //! | a leader sends what its log has, and only a leader sends it | 5.3, figure 2 | `true_messages` |
+//! | the group is that of the last change applied; who is no member stands for nothing | thesis, 4.1, 4.2.2 | `groups` |
+//! | one change of the group at a time | thesis, 4.1 | `one_change` |
+//! | who stands for election has applied every change that it knows to be committed | thesis, 4.1 | `old_groups` |
 //!
 //! They look at every node after every step, at every message when it is sent, and at every restart. None
 //! asks how a node came to its state, so any correct implementation keeps them.
@@ -24,10 +27,13 @@ mod bounds;
 mod commit_by_majority;
 mod elected_by_majority;
 mod election_safety;
+mod groups;
 mod leader_append_only;
 mod leader_completeness;
 mod log_matching;
 mod monotonic;
+mod old_groups;
+mod one_change;
 mod one_vote;
 mod restart;
 mod saved_before_told;
@@ -43,9 +49,9 @@ use super::node::Node;
 
 /// All that an invariant may look at.
 pub struct World {
-    /// The members of the group.
+    /// The members of the group in the beginning.
     pub voters: Vec<PeerId>,
-    /// The members for which the test speaks. Nobody knows what their disks hold.
+    /// Those for which the test speaks. Nobody knows what their disks hold.
     pub puppets: BTreeSet<PeerId>,
     /// The others.
     pub nodes: BTreeMap<PeerId, Node>,
@@ -54,9 +60,20 @@ pub struct World {
 }
 
 impl World {
-    /// How many make a majority.
-    pub fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+    /// How many of the group, as this node has it, make a majority.
+    pub fn majority(&self, id: PeerId) -> usize {
+        self.group(id).len() / 2 + 1
+    }
+
+    /// The members of the group, as far as this node has applied changes of it.
+    pub fn group(&self, id: PeerId) -> &[PeerId] {
+        &self.nodes[&id].group
+    }
+
+    /// All that are, were, or may become members.
+    pub fn everybody(&self) -> BTreeSet<PeerId> {
+        let others = self.nodes.keys().chain(&self.puppets);
+        self.voters.iter().chain(others).copied().collect()
     }
 
     /// What the node showed after its last step.
@@ -115,7 +132,10 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(leader_completeness::LeaderCompleteness::default()),
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(saved_before_told::SavedBeforeTold),
-        Box::new(true_messages::TrueMessages),
+        Box::new(true_messages::TrueMessages::default()),
+        Box::new(groups::Groups::default()),
+        Box::new(one_change::OneChange),
+        Box::new(old_groups::OldGroups::default()),
     ]
 }
 

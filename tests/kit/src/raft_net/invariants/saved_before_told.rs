@@ -17,7 +17,8 @@ impl Invariant for SavedBeforeTold {
     }
 
     fn on_send(&mut self, world: &World, m: &Message) -> Verdict {
-        if m.msg_type() == MessageType::MsgPropose {
+        // Proposals and wishes promise nothing.
+        if matches!(m.msg_type(), MessageType::MsgPropose | MessageType::MsgTransferLeader) {
             return Ok(());
         }
         let saved = world.nodes[&m.from].hard_state();

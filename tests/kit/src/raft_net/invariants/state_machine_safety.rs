@@ -31,8 +31,11 @@ impl Invariant for StateMachineSafety {
                 self.decide(id, entry, "has committed")?;
             }
         }
-        let applied = node.applied_base + node.applied.len() as u64;
-        let done = self.compared_applied.insert(id, applied).unwrap_or(0).saturating_sub(node.applied_base);
+        let done = self
+            .compared_applied
+            .insert(id, node.applied_to())
+            .unwrap_or(0)
+            .saturating_sub(node.applied_base);
         for (n, entry) in node.applied.iter().enumerate().skip(done as usize) {
             let expected = node.applied_base + 1 + n as u64;
             check(entry.index == expected, || {

@@ -1,13 +1,20 @@
 //! A leader sends what its log has, and only a leader sends it (section 5.3, figure 2).
 
+use std::collections::BTreeSet;
+
+use raftkv::ids::{PeerId, Term};
 use raftkv::proto::eraftpb::{Message, MessageType};
 use raftkv::raft::{LogStorage, Role};
 
 use super::{Invariant, Verdict, World, check};
 use crate::raft_net::letter::log_text;
 
-/// Compares each message with its sender.
-pub struct TrueMessages;
+/// Compares each message with its sender, and remembers who has led: a leader that is removed from the group says so, and is none
+/// when the message leaves.
+#[derive(Default)]
+pub struct TrueMessages {
+    led: BTreeSet<(Term, PeerId)>,
+}
 
 impl Invariant for TrueMessages {
     fn rule(&self) -> &'static str {
@@ -15,8 +22,19 @@ impl Invariant for TrueMessages {
          from leaders only, and an append is a piece of the leader's log (section 5.3)"
     }
 
+    fn after_step(&mut self, world: &World, id: PeerId) -> Verdict {
+        let seen = world.seen(id);
+        if seen.role == Role::Leader {
+            self.led.insert((seen.term, id));
+        }
+        Ok(())
+    }
+
     fn on_send(&mut self, world: &World, m: &Message) -> Verdict {
-        check(world.voters.contains(&m.to) && m.to != m.from, || {
+        if m.msg_type() == MessageType::MsgTransferLeader {
+            return Ok(()); // in the name of the one that is wanted
+        }
+        check(world.everybody().contains(&m.to) && m.to != m.from, || {
             format!("node {} writes to {}", m.from, m.to)
         })?;
         let leads = raftkv::raft::is_from_leader(m.msg_type());
@@ -25,7 +43,7 @@ impl Invariant for TrueMessages {
         if !leads || seen.term != m.term {
             return Ok(());
         }
-        check(seen.role == Role::Leader, || {
+        check(self.led.contains(&(m.term, m.from)), || {
             format!("node {} is a {:?} and sends {:?}", m.from, seen.role, m.msg_type())
         })?;
         if m.msg_type() == MessageType::MsgSnapshot {
@@ -41,7 +59,8 @@ impl Invariant for TrueMessages {
                 m.from, m.index, m.log_term
             )
         })?;
-        for (index, entry) in (m.index + 1..).zip(&m.entries) {
+        // What is compacted by the time that a message leaves cannot be compared either.
+        for (index, entry) in (m.index + 1..).zip(&m.entries).filter(|(index, _)| *index >= seen.first) {
             check(seen.entry(index) == Some(entry), || {
                 format!(
                     "node {} appends [{}] after {}; that is not what its log has at {index}",
