@@ -1,1 +1,4 @@
 //! Stage 3b: regions that move, grow members and split.
+
+mod basic;
+mod chaos;

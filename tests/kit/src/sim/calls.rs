@@ -3,8 +3,13 @@
 //! They behave as TiKV's client libraries do. A region error is a promise that nothing was done, so they ask again,
 //! elsewhere or later. Without an answer, or with "undetermined", they ask again only if that can do no harm.
 
+use std::collections::BTreeSet;
+
+use raftkv::engine::KeyRange;
 use raftkv::ids::{RegionId, StoreId};
+use raftkv::proto::errorpb;
 use raftkv::proto::kvrpcpb::Context;
+use raftkv::proto::metapb::Region;
 use raftkv::raftstore::CommandId;
 
 use super::events::Happening;
@@ -70,8 +75,9 @@ impl Sim {
     pub(super) fn call(&mut self, client: u64, request: Request, only: Option<StoreId>) -> CallId {
         self.last_id += 1;
         let id = self.last_id;
-        let region = self.region_of(&request);
-        let range = self.region(region).range();
+        let region = self.region_of(&request).unwrap_or(REGION);
+        let known = self.regions.iter().find(|known| known.id == region);
+        let range = known.map_or(KeyRange::all(), Region::range);
         let record = self.recorder.invoke(client, &request, range, self.now);
         let call = Call {
             client,
@@ -92,16 +98,23 @@ impl Sim {
     }
 
     /// The region that holds the first key of a request.
-    fn region_of(&self, request: &Request) -> RegionId {
+    fn region_of(&self, request: &Request) -> Option<RegionId> {
         let key = request.first_key();
-        self.regions.iter().find(|region| region.range().contains(key)).map_or(REGION, |region| region.id)
+        self.regions.iter().find(|region| region.range().contains(key)).map(|region| region.id)
     }
 
     /// Sends the request to the store that the client believes to lead.
     pub(super) fn ask(&mut self, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
-        let (region, only) = (call.region, call.only);
-        let some_store = self.machines.keys().copied().collect::<Vec<_>>();
+        let only = call.only;
+        let Some(region) = self.region_of(&call.request) else {
+            // What was one region is several, and of this one nobody has told the client.
+            let key = call.request.first_key().to_vec();
+            self.look_up(&key);
+            return self.schedule(BACK_OFF, Happening::Ask(id));
+        };
+        self.calls.get_mut(&id).expect("it is there").region = region;
+        let some_store: Vec<StoreId> = self.region(region).peers.iter().map(|peer| peer.store_id).collect();
         let guess = self.leaders.get(&region).copied();
         let store = only.or(guess).unwrap_or_else(|| self.rng.pick(&some_store));
         self.leaders.insert(region, store);
@@ -155,22 +168,53 @@ impl Sim {
         if response.is_undetermined() {
             return self.on_unknown(id);
         }
+        let (region, only) = (call.region, call.only);
         match response.region_error() {
-            Some(error) if call.only.is_none() => {
-                let region = call.region;
+            Some(error) if only.is_none() => {
+                let (key, asked, error) = (call.request.first_key().to_vec(), call.asked, error.clone());
+                if self.on_region_error(&key, &error) {
+                    self.schedule(BACK_OFF, Happening::Ask(id));
+                    return;
+                }
                 let leader = error.not_leader.as_ref().and_then(|e| e.leader).map(|peer| peer.store_id);
                 // Two stores of a minority would send the client back and forth between them for ever.
                 let leader = leader.filter(|leader| self.silent.get(&region) != Some(leader));
-                let asked = call.asked;
+                if leader.is_none() {
+                    self.look_up(&key);
+                }
                 self.look_elsewhere(region, asked, leader);
                 let wait = if leader.is_some() { 0 } else { BACK_OFF };
                 self.schedule(wait, Happening::Ask(id));
             }
             _ => {
-                self.silent.remove(&call.region);
+                self.silent.remove(&region);
                 self.end(id, Ending::Answered(response));
             }
         }
+    }
+
+    /// The client has an old picture of the regions. What the error says about them is learned; or else the scheduler is asked. False
+    /// where the error is about something else.
+    fn on_region_error(&mut self, key: &[u8], error: &errorpb::Error) -> bool {
+        if !self.placement.is_on {
+            return false;
+        }
+        let region = self.regions.iter().find(|region| region.range().contains(key)).cloned();
+        if let Some(mismatch) = &error.epoch_not_match {
+            mismatch.current_regions.iter().for_each(|current| self.learn(current));
+        }
+        let is_stale = error.epoch_not_match.is_some()
+            || error.region_not_found.is_some()
+            || error.key_not_in_region.is_some()
+            || error.store_not_match.is_some();
+        let now = self.regions.iter().find(|region| region.range().contains(key)).cloned();
+        if is_stale && now == region {
+            if let Some(region) = region {
+                self.leaders.remove(&region.id);
+            }
+            self.look_up(key);
+        }
+        is_stale
     }
 
     /// The store is down: nothing was done.
@@ -215,8 +259,10 @@ impl Sim {
         }
         let next = leader.unwrap_or_else(|| {
             let last = self.leaders.get(&region).copied().unwrap_or_default();
-            let mut after = self.machines.range(last + 1..).chain(self.machines.iter());
-            *after.next().expect("there is a store").0
+            let members = self.regions.iter().find(|known| known.id == region).map(|r| &r.peers[..]);
+            let stores: BTreeSet<StoreId> = members.unwrap_or_default().iter().map(|p| p.store_id).collect();
+            let mut after = stores.range(last + 1..).chain(stores.iter());
+            *after.next().unwrap_or(&last)
         });
         self.leaders.insert(region, next);
     }

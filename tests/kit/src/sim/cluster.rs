@@ -17,6 +17,7 @@ use super::invariants::{Disks, Watch, work::Snapshots};
 use super::machine::Machine;
 use super::nemesis::{Nemesis, Stroke};
 use super::network::{Fate, Link, Network};
+use super::placement::Placement;
 use super::raw::{Request, Response};
 use super::setup::Setup;
 use super::streams::Streams;
@@ -69,6 +70,7 @@ pub struct Sim {
     /// The stores that run, or that have stopped by themselves.
     pub(super) stores: BTreeMap<StoreId, Store>,
     pub(super) network: Network,
+    pub(super) placement: Placement,
     pub(super) held: Vec<RaftMessage>,
     pub(super) calls: BTreeMap<CallId, Call>,
     pub(super) attempts: BTreeMap<CommandId, Attempt>,
@@ -99,7 +101,9 @@ pub struct Sim {
 impl Sim {
     pub(super) fn new(setup: Setup, machines: BTreeMap<StoreId, Machine>) -> Sim {
         let network = Network::new(setup.weather);
+        let stores: Vec<StoreId> = machines.keys().copied().collect();
         let mut sim = Sim {
+            placement: Placement::new(&stores, &setup.regions, setup.scheduler),
             config: setup.config,
             regions: setup.regions,
             rng: Rng::new(setup.seed),
@@ -177,6 +181,7 @@ impl Sim {
             Happening::Ask(call) => self.ask(call),
             Happening::Resume(client) => self.on_resume(client),
             Happening::Work(id, boot, worker) => self.on_work(id, boot, worker),
+            Happening::AtScheduler(id, boot, task) => self.at_scheduler(id, boot, *task),
             Happening::Send(id, message) => self.on_send_snapshot(id, *message),
             Happening::Resend(id) => self.on_resend(id),
             Happening::Chunk(id, chunk) => self.on_chunk(id, chunk.map(|chunk| *chunk)),
@@ -380,7 +385,11 @@ impl Sim {
     fn on_reply(&mut self, from: StoreId, id: CommandId, result: CommandResult, delay: Micros) {
         if let Some(direct) = self.direct.get_mut(&id).filter(|d| d.result.is_none() && d.store == from) {
             self.trace.note(self.now, What::Replied(from, id, result.is_ok()));
+            let counted = Sim::change_in(&result);
             direct.result = Some(result);
+            if let Some(fault) = counted {
+                self.network.strike(fault);
+            }
             return;
         }
         let asked_here = self.attempts.get(&id).is_some_and(|a| a.arrived && a.store == from);
@@ -412,6 +421,9 @@ impl Sim {
         }
         let (store, disk) = (&self.stores[&id], &self.machines[&id].disk);
         if let Some((rule, happened)) = self.watch.after_step(store, disk) {
+            self.break_off(rule, &happened);
+        }
+        if let Err((rule, happened)) = self.watch.regions.check_tiles() {
             self.break_off(rule, &happened);
         }
         self.trace.see(self.now, id, store);

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use raftkv::ids::StoreId;
 use raftkv::proto::raft_serverpb::{RaftMessage, SnapshotChunk};
-use raftkv::raftstore::{CommandId, Event, TaskDone};
+use raftkv::raftstore::{CommandId, Event, Task, TaskDone};
 
 use super::Micros;
 use super::calls::CallId;
@@ -35,6 +35,8 @@ pub(super) enum Happening {
     Work(StoreId, u64, Worker),
     /// What came of a task comes to its store, if that is still in the same life.
     TaskDone(StoreId, u64, Box<TaskDone>),
+    /// What a store has for the scheduler arrives there.
+    AtScheduler(StoreId, u64, Box<Task>),
     /// A store wants a snapshot sent.
     Send(StoreId, Box<RaftMessage>),
     /// A store may have a permit to send another one.

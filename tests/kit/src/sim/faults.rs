@@ -39,6 +39,12 @@ pub enum Fault {
     StreamRefused,
     /// A write of a worker failed: of a snapshot that was made, received or loaded.
     WorkerDiskError,
+    /// A region got a member, or lost one.
+    MembersChanged,
+    /// A leader was told to hand over.
+    LeaderHandedOver,
+    /// A region became two.
+    RegionSplit,
     /// A client went away without waiting for its answer.
     Cancel,
 }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use raftkv::engine::Cf;
 use raftkv::ids::StoreId;
+use raftkv::proto::metapb::{Peer as Member, Region};
 
-use super::probes::all_data;
+use super::probes::data_in;
 use super::raw::short;
 use super::{Sim, secs};
 use crate::history;
@@ -43,6 +44,9 @@ impl Sim {
         self.end_trouble();
         self.stop_clients();
         self.clients_have_ended();
+        for region in self.region_map() {
+            self.await_leader(region.id);
+        }
         self.leader();
         self.put("the end", "reached");
         let end = self.get("the end");
@@ -83,6 +87,9 @@ impl Sim {
             secs(20),
             |sim| {
                 let all = || sim.stores.values().flat_map(|store| store.peers());
+                if !sim.peers_are_members() {
+                    return false;
+                }
                 let end = |region| {
                     all()
                         .filter(|p| p.region_id() == region)
@@ -95,17 +102,41 @@ impl Sim {
         );
     }
 
+    /// Every member of every region is there, and nobody else is.
+    fn peers_are_members(&self) -> bool {
+        let map = self.region_map();
+        let count: usize = map.iter().map(|region| region.peers.len()).sum();
+        let members = || map.iter().flat_map(|region| region.peers.iter().map(move |peer| (region, peer)));
+        let is_there = |(region, peer): (&Region, &Member)| {
+            let there = self.peer_of(peer.store_id, region.id);
+            there.is_some_and(|there| there.id() == peer.id && there.region() == region)
+        };
+        members().all(is_there) && count == self.stores.values().map(|store| store.peers().count()).sum()
+    }
+
     fn same_data(&mut self) {
         let ids: Vec<StoreId> = self.stores.keys().copied().collect();
-        let data = |sim: &Sim, id: &StoreId| all_data(sim.stores[id].engines());
-        let first = data(self, &ids[0]);
-        for id in &ids[1..] {
-            let other = data(self, id);
-            if other != first {
-                self.break_off(
-                    "all peers apply the same commands in the same order, each once (section 5.4.3; section 8)",
-                    &difference((ids[0], &first), (*id, &other)),
-                );
+        for region in self.region_map() {
+            let data = |sim: &Sim, id: &StoreId| data_in(sim.stores[id].engines(), &region.range());
+            let members: Vec<StoreId> = region.peers.iter().map(|peer| peer.store_id).collect();
+            let first = data(self, &members[0]);
+            for id in &members[1..] {
+                let other = data(self, id);
+                if other != first {
+                    self.break_off(
+                        "all peers apply the same commands in the same order, each once (section 5.4.3; section 8)",
+                        &difference((members[0], &first), (*id, &other)),
+                    );
+                }
+            }
+            for id in ids.iter().filter(|id| !members.contains(id)) {
+                let left = data(self, id);
+                if let Some((cf, key, _)) = left.first() {
+                    self.break_off(
+                        "a store keeps no data of regions of which it has no peer: who is removed takes its data with it",
+                        &format!("store {id} has key {} ({}), which is of region {}", short(key), cf.name(), region.id),
+                    );
+                }
             }
         }
     }

@@ -42,6 +42,9 @@
 //! | `log_on_disk(s)`, `holders_of_put(key, value)`, `data(s, key)` | what lies on the disks |
 //! | `slow_disk(s, ..)`, `drift(s, percent)` | a slow disk, a wrong clock |
 //! | `trouble(nemesis)`, `end_trouble()` | all of that at random |
+//! | `add_peer(region, s)`, `remove_peer(..)`, `transfer(..)`, `split(key)` | a region is changed, and that is waited for |
+//! | `admin(s, region, change)` | a change of a region as a store gets it, and its answer as it is |
+//! | `region_map()`, `region_at(key)`, `leader_of(region)`, `peer_of(s, region)` | what lies where |
 //! | `say(text)`, `keep_transcript()`, `transcript()` | the story, for people |
 //! | `finish()` | the trouble ends: everybody must come to the same data, and the history must have an order |
 //! | `assert_struck(&[..])` | the faults of the test were real |
@@ -56,10 +59,12 @@ pub mod invariants;
 mod machine;
 mod nemesis;
 mod network;
+mod placement;
 mod power;
 mod probes;
 mod raw;
 mod report;
+mod reshape;
 #[cfg(feature = "rocksdb")]
 mod rocks_disk;
 mod script;
@@ -77,6 +82,7 @@ pub use faults::Fault;
 pub use machine::TICK;
 pub use nemesis::Nemesis;
 pub use network::{Link, Weather};
+pub use placement::{batch_split, change_peer, transfer_leader};
 pub use raw::{Request, Response};
 pub use script::{get_request, put_request, swap_request};
 pub use setup::{CLUSTER, REGION, Setup};

@@ -5,6 +5,7 @@ use raftkv::ids::StoreId;
 
 use super::events::Happening;
 use super::network::Weather;
+use super::reshape::Reshape;
 use super::{Crash, Micros, Sim, millis};
 
 /// What may go wrong, and how often something does.
@@ -25,6 +26,8 @@ pub struct Nemesis {
     pub disk_errors: bool,
     /// Slow disks and wrong clocks.
     pub drift: bool,
+    /// Members come and go, leaders hand over, regions split.
+    pub regions: bool,
 }
 
 /// One kind of thing that goes wrong.
@@ -40,6 +43,7 @@ pub(super) enum Stroke {
     SlowDisk,
     GoodDisk,
     CutClients,
+    Reshape(Reshape),
 }
 
 impl Nemesis {
@@ -55,6 +59,11 @@ impl Nemesis {
         add(self.disk_errors, &[Stroke::DiskError]);
         add(self.drift, &[Stroke::Drift, Stroke::SlowDisk, Stroke::GoodDisk]);
         add(self.weather, &[Stroke::CutClients, Stroke::Heal]);
+        add(
+            self.regions,
+            &[Reshape::Add, Reshape::Add, Reshape::Remove, Reshape::Remove].map(Stroke::Reshape),
+        );
+        add(self.regions, &[Reshape::Transfer, Reshape::Transfer, Reshape::Split].map(Stroke::Reshape));
         deck
     }
 
@@ -68,6 +77,20 @@ impl Nemesis {
             weather: true,
             disk_errors: true,
             drift: true,
+            regions: false,
+        }
+    }
+
+    /// Nothing fails, but regions change all the time.
+    pub fn regions() -> Nemesis {
+        let still = Nemesis { crashes: false, all_down: false, cuts: false, ..Nemesis::everything() };
+        Nemesis {
+            every: millis(60),
+            weather: false,
+            disk_errors: false,
+            drift: false,
+            regions: true,
+            ..still
         }
     }
 
@@ -148,6 +171,7 @@ impl Sim {
             Some(Stroke::SlowDisk) => self.slow_disk(victim, 100, 30_000),
             Some(Stroke::GoodDisk) => self.slow_disk(victim, 100, 400),
             Some(Stroke::CutClients) => self.cut_clients(victim),
+            Some(Stroke::Reshape(what)) => self.reshape(what),
             None => {}
         }
     }

@@ -5,7 +5,7 @@ use prost::Message as _;
 use raftkv::engine::{Cf, KeyRange, keys};
 use raftkv::ids::StoreId;
 use raftkv::proto::eraftpb::Entry;
-use raftkv::proto::metapb::{Peer as Member, Region};
+use raftkv::proto::metapb::Region;
 use raftkv::proto::raft_cmdpb::RaftCmdRequest;
 use raftkv::raftstore::{Engines, Peer, Store};
 
@@ -26,15 +26,7 @@ impl Sim {
 
     /// The store whose peer of region 1 leads, if a majority follows it in its term.
     pub fn elected(&self) -> Option<StoreId> {
-        let majority = self.machines.len() / 2 + 1;
-        let (id, peer) =
-            self.peers().filter(|(_, peer)| peer.is_leader()).max_by_key(|(_, peer)| peer.term())?;
-        let follows = |other: &Peer| other.term() == peer.term() && other.leader() == Some(member(peer));
-        (self.peers().filter(|(_, other)| follows(other)).count() >= majority).then_some(id)
-    }
-
-    fn peers(&self) -> impl Iterator<Item = (StoreId, &Peer)> {
-        self.stores.iter().filter_map(|(id, store)| Some((*id, store.peer(REGION)?)))
+        self.leader_of(REGION)
     }
 
     /// All stores but this one.
@@ -170,17 +162,12 @@ impl Sim {
     }
 }
 
-fn member(peer: &Peer) -> &Member {
-    let members = &peer.region().peers;
-    members.iter().find(|member| member.id == peer.id()).expect("a peer is a member of its region")
-}
-
-/// All data of a store's clients: column family, key and value.
-pub(super) fn all_data(engines: &Engines) -> Vec<(Cf, Bytes, Bytes)> {
+/// The data of a store's clients in a range: column family, key and value.
+pub(super) fn data_in(engines: &Engines, range: &KeyRange) -> Vec<(Cf, Bytes, Bytes)> {
     let snapshot = engines.kv.snapshot();
     let mut data = Vec::new();
     for cf in Cf::DATA {
-        let mut cursor = snapshot.cursor(cf, KeyRange::all());
+        let mut cursor = snapshot.cursor(cf, range.clone());
         cursor.seek_to_first().expect("the simulated disk can be read");
         while let Some((key, value)) = cursor.entry() {
             data.push((cf, Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));

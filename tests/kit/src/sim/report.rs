@@ -27,10 +27,19 @@ impl Sim {
 
     fn report(&self, expected: &str, happened: &str, story: &str) -> ! {
         panic!(
-            "broken rule\n  expected: {expected}\n  happened: {happened}\n\n{}\n{}\n{story}",
+            "broken rule\n  expected: {expected}\n  happened: {happened}\n\n{}{}\n{}\n{story}",
+            self.regions_text(),
             self.stores_text(),
             self.waiting_text(),
         );
+    }
+
+    /// Which region lies where, if there is more than one, or it is not as it was in the beginning.
+    fn regions_text(&self) -> String {
+        if !self.placement.is_on {
+            return String::new();
+        }
+        format!("regions, in the newest edition that any store has:\n{}\n\n", self.region_map_text())
     }
 
     fn stores_text(&self) -> String {

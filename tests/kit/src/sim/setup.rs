@@ -28,6 +28,7 @@ pub struct Setup {
     pub(super) regions: Vec<Region>,
     pub(super) chunk_size: usize,
     pub(super) bandwidth: u64,
+    pub(super) scheduler: bool,
 }
 
 impl Setup {
@@ -45,12 +46,18 @@ impl Setup {
         Setup {
             seed,
             stores: n,
-            config: Config { seed, ..Config::default() },
+            config: Config {
+                seed,
+                heartbeat_to_scheduler_ticks: 0,
+                split_check_ticks: 0,
+                ..Config::default()
+            },
             weather: Weather::default(),
             disk_latency: (100, 400),
             regions: vec![region],
             chunk_size: 200,
             bandwidth: 10,
+            scheduler: false,
         }
     }
 
@@ -69,6 +76,21 @@ impl Setup {
     /// How many bytes a chunk of a snapshot has at most, and how many travel in a microsecond.
     pub fn chunks(mut self, size: usize, bandwidth: u64) -> Setup {
         (self.chunk_size, self.bandwidth) = (size, bandwidth);
+        self
+    }
+
+    /// Regions change: there is a scheduler, to which stores report, and whom clients ask where a key is.
+    pub fn scheduler(mut self) -> Setup {
+        self.scheduler = true;
+        self.config.heartbeat_to_scheduler_ticks = 10;
+        self
+    }
+
+    /// Only these stores have peers of the regions; the others are empty.
+    pub fn members(mut self, stores: &[u64]) -> Setup {
+        for region in &mut self.regions {
+            region.peers.retain(|peer| stores.contains(&peer.store_id));
+        }
         self
     }
 
@@ -105,7 +127,7 @@ impl Setup {
         let engines = disk.open();
         let name = StoreName { cluster: CLUSTER, store };
         bootstrap_store(&engines, name).expect("an empty disk can be bootstrapped");
-        for region in &self.regions {
+        for region in self.regions.iter().filter(|region| region.peer_on(store).is_some()) {
             bootstrap_region(&engines, region).expect("an empty disk can be bootstrapped");
         }
         drop(engines);

@@ -18,6 +18,7 @@ use super::{Micros, Sim};
 pub(super) enum Worker {
     RaftlogGc,
     Region,
+    SplitCheck,
 }
 
 /// The tasks of one store. They go down with it.
@@ -25,6 +26,7 @@ pub(super) enum Worker {
 pub(super) struct Queues {
     raftlog_gc: VecDeque<Task>,
     region: VecDeque<Task>,
+    split_check: VecDeque<Task>,
 }
 
 impl Queues {
@@ -32,12 +34,13 @@ impl Queues {
         match worker {
             Worker::RaftlogGc => &mut self.raftlog_gc,
             Worker::Region => &mut self.region,
+            Worker::SplitCheck => &mut self.split_check,
         }
     }
 
     /// True if nothing is to be done.
     pub fn are_empty(&self) -> bool {
-        self.raftlog_gc.is_empty() && self.region.is_empty()
+        self.raftlog_gc.is_empty() && self.region.is_empty() && self.split_check.is_empty()
     }
 }
 
@@ -48,6 +51,10 @@ impl Sim {
             Task::Send(message) => return self.schedule(delay, Happening::Send(id, message)),
             Task::DeleteLog { .. } => Worker::RaftlogGc,
             Task::Generate(_) | Task::Load { .. } | Task::Remove { .. } => Worker::Region,
+            Task::CheckSplit { .. } => Worker::SplitCheck,
+            Task::ReportRegion(_) | Task::ReportStore(_) | Task::AskSplit { .. } | Task::ReportSplit(_) => {
+                return self.send_to_scheduler(id, task, delay);
+            }
         };
         if let Task::Generate(generate) = &task {
             self.counts.generated += 1;

@@ -14,9 +14,16 @@ use super::{Disks, Invariant, Place, Verdict, check, entry_on_disk};
 pub struct CommitByMajority {
     disks: BTreeMap<Place, BTreeMap<Index, Term>>,
     checked: BTreeMap<RegionId, Index>,
+    /// How many members the peer's region had at its last step: what is committed in this step may have changed that.
+    members: BTreeMap<Place, usize>,
 }
 
 impl Invariant for CommitByMajority {
+    fn forget(&mut self, at: Place) {
+        self.disks.remove(&at);
+        self.members.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "an entry is committed once a majority of the stores has it on disk, and not before (section 5.3): a write that only a \
          minority holds is not acknowledged"
@@ -24,11 +31,13 @@ impl Invariant for CommitByMajority {
 
     fn after_step(&mut self, disks: &Disks<'_>, at: Place, peer: &Peer) -> Verdict {
         let raft = peer.node().raft();
-        let checked = self.checked.get(&at.1).copied().unwrap_or(raft.log().first_index() - 1);
+        let begins = raft.log().first_index() - 1;
+        let checked = self.checked.get(&at.1).copied().unwrap_or(begins).max(begins);
         if !self.is_up_to_date(at, peer) {
             self.look_at_disk(at, disks)?;
         }
-        let members = peer.region().peers.len();
+        let now = peer.region().peers.len();
+        let members = self.members.insert(at, now).unwrap_or(now).min(now);
         for index in checked + 1..=raft.commit() {
             let term = raft.log().term(index);
             let holders = self

@@ -17,6 +17,10 @@ pub struct LeaderCompleteness {
 }
 
 impl Invariant for LeaderCompleteness {
+    fn forget(&mut self, at: Place) {
+        self.checked.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "Leader Completeness: what was committed in one term is in the logs of the leaders of all later ones (section 5.4; \
          figure 3)"

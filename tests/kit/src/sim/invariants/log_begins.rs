@@ -14,6 +14,10 @@ pub struct LogBegins {
 }
 
 impl Invariant for LogBegins {
+    fn forget(&mut self, at: Place) {
+        self.truncated.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "a log begins behind its truncated entry, in memory as on the disk; only what is applied is dropped, or what a snapshot replaces; \
          and the beginning never moves back (section 7)"

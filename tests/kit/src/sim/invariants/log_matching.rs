@@ -17,6 +17,10 @@ pub struct LogMatching {
 }
 
 impl Invariant for LogMatching {
+    fn forget(&mut self, at: Place) {
+        self.seen.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "Log Matching: if two logs hold an entry with the same index and term, they are identical up to it (section 5.3; \
          figure 3)"

@@ -15,6 +15,7 @@
 //! | log entries are deleted when nothing can need them; snapshots are what they were made of | 7, figure 13 | `work` |
 //! | saved before told | figure 2 "Persistent state" | `saved_before_told` |
 //! | what a store goes by is on its disks | figure 2 "Persistent state" | `on_disk` |
+//! | regions: one edition, one content; editions never go back; together they cover all keys once; who is gone stays gone | thesis 4.1; stage 3b | `regions` |
 //! | a restart finds what was told | figure 2 "Persistent state" | `restart` |
 //!
 //! They look at a store after each of its steps, at each message at the moment in which it leaves, with the disk as it is then,
@@ -37,6 +38,7 @@ mod log_begins;
 mod log_matching;
 mod monotonic;
 mod on_disk;
+pub mod regions;
 mod restart;
 mod saved_before_told;
 mod state_machine_safety;
@@ -130,6 +132,9 @@ pub trait Invariant {
         Ok(())
     }
 
+    /// A peer is gone for good, and another may take its place.
+    fn forget(&mut self, _at: Place) {}
+
     /// A peer has come back from its disks.
     fn on_start(&mut self, _disks: &Disks<'_>, _at: Place, _peer: &Peer) -> Verdict {
         Ok(())
@@ -144,17 +149,23 @@ pub(super) struct Watch {
     invariants: Vec<Box<dyn Invariant>>,
     /// What each peer looked like last.
     seen: BTreeMap<Place, Look>,
+    /// Which peers there are, and were.
+    pub(in crate::sim) regions: regions::Regions,
 }
 
 /// What an invariant can see of a peer without its entries. Where this is as before, so is the rest: a log that has changed
-/// has another end.
-type Look = (Role, [u64; 7]);
+/// has another end, and a region another edition.
+type Look = (Role, [u64; 10]);
 
 fn look(peer: &Peer) -> Look {
+    let epoch = peer.region().region_epoch.unwrap_or_default();
     let (raft, log) = (peer.node().raft(), peer.node().raft().log());
     let applied = peer.apply_state().applied_index;
     let (last, last_term, first) = (log.last_index(), log.last_term(), log.first_index());
-    (raft.role(), [raft.term(), raft.vote(), last, last_term, raft.commit(), applied, first])
+    let (version, conf_ver) = (epoch.version, epoch.conf_ver);
+    let state = [raft.term(), raft.vote(), last, last_term, raft.commit(), applied, first];
+    let [term, vote, last, last_term, commit, applied, first] = state;
+    (raft.role(), [term, vote, last, last_term, commit, applied, first, version, conf_ver, peer.id()])
 }
 
 impl Watch {
@@ -175,16 +186,41 @@ impl Watch {
             Box::new(saved_before_told::SavedBeforeTold),
             Box::new(answered_when_applied::AnsweredWhenApplied),
         ];
-        Watch { invariants, seen: BTreeMap::new() }
+        Watch { invariants, seen: BTreeMap::new(), regions: regions::Regions::default() }
+    }
+
+    /// Which peers have come and gone since the store's last step.
+    fn comings_and_goings(&mut self, store: &Store, disk: &Disk) -> Option<Broken> {
+        for at in self.regions.take_gone(store) {
+            self.seen.remove(&at);
+            self.invariants.iter_mut().for_each(|invariant| invariant.forget(at));
+        }
+        for region in self.regions.take_awake(store) {
+            let (at, peer) = ((store.id(), region), store.peer(region)?);
+            let disks = Disks::new(store.engines(), disk);
+            let broken = self.ask(store.id(), |invariant| invariant.on_start(&disks, at, peer));
+            if broken.is_some() {
+                return broken;
+            }
+        }
+        None
     }
 
     /// A store has done something. Peers that look as before are passed over: most steps are ticks.
     pub fn after_step(&mut self, store: &Store, disk: &Disk) -> Option<Broken> {
+        let broken = self.comings_and_goings(store, disk);
+        if broken.is_some() {
+            return broken;
+        }
         for peer in store.peers() {
             let (at, now) = ((store.id(), peer.region_id()), look(peer));
             if self.seen.insert(at, now) != Some(now) {
                 let disks = Disks::new(store.engines(), disk);
                 let broken = self.ask(store.id(), |invariant| invariant.after_step(&disks, at, peer));
+                if broken.is_some() {
+                    return broken;
+                }
+                let broken = self.regions.after_step(store, peer);
                 if broken.is_some() {
                     return broken;
                 }
@@ -195,6 +231,10 @@ impl Watch {
 
     /// A store has come back.
     pub fn on_start(&mut self, store: &Store, disk: &Disk) -> Option<Broken> {
+        for at in self.regions.on_start(store) {
+            self.seen.remove(&at);
+            self.invariants.iter_mut().for_each(|invariant| invariant.forget(at));
+        }
         for peer in store.peers() {
             let disks = Disks::new(store.engines(), disk);
             let at = (store.id(), peer.region_id());
@@ -204,11 +244,15 @@ impl Watch {
                 return broken;
             }
         }
-        None
+        store.peers().find_map(|peer| self.regions.after_step(store, peer))
     }
 
     /// A store sends a message; its disks are as they are at this moment.
     pub fn on_send(&mut self, disks: Disks<'_>, from: StoreId, m: &RaftMessage) -> Option<Broken> {
+        let broken = self.regions.on_send(from, m);
+        if broken.is_some() {
+            return broken;
+        }
         self.ask(from, |invariant| invariant.on_send(&disks, (from, m.region_id), m))
     }
 

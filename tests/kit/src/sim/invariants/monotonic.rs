@@ -17,6 +17,10 @@ fn now(peer: &Peer) -> [u64; 3] {
 }
 
 impl Invariant for Monotonic {
+    fn forget(&mut self, at: Place) {
+        self.last.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "term, commit index and applied index never go back (section 5.1; figure 2)"
     }

@@ -17,6 +17,11 @@ pub struct OnDisk {
 }
 
 impl Invariant for OnDisk {
+    fn forget(&mut self, at: Place) {
+        self.last.remove(&at);
+        self.seen.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "when a store has done its work, term, vote and log are on the raft engine, synced, and the applied index is on the kv \
          engine (figure 2, \"Persistent state\")"

@@ -27,6 +27,10 @@ pub struct Restart {
 }
 
 impl Invariant for Restart {
+    fn forget(&mut self, at: Place) {
+        self.told.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "a store that starts again has the term, the vote and the entries that it has told others of (figure 2, \"Persistent \
          state\"; section 5.5)"

@@ -15,6 +15,10 @@ pub struct StateMachineSafety {
 }
 
 impl Invariant for StateMachineSafety {
+    fn forget(&mut self, at: Place) {
+        self.checked.remove(&at);
+    }
+
     fn rule(&self) -> &'static str {
         "State Machine Safety: all stores commit, and so apply, the same command at the same index (section 5.4.3)"
     }

@@ -18,6 +18,10 @@ pub fn task_text(task: &Task) -> String {
         Task::Load { key, .. } => format!("loads the {key}"),
         Task::Remove { key, set } => format!("removes files of the {key}: {set:?}"),
         Task::Send(_) => "sends a snapshot".to_string(),
+        Task::CheckSplit { region, .. } => format!("looks at the size of region {}", region.id),
+        Task::ReportRegion(_) | Task::ReportStore(_) | Task::AskSplit { .. } | Task::ReportSplit(_) => {
+            "speaks to the scheduler".to_string()
+        }
     }
 }
 
