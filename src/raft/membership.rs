@@ -12,8 +12,8 @@
 //! keep two groups that are two steps apart from deciding at the same time:
 //!
 //! 1. A leader proposes no change while an earlier one in its log is not applied ([`Raft::pending_conf_index`]).
-//! 2. And none before it has committed an entry of its own term: before, it may lack one that was committed, or have one that
-//!    never will be. (This closes the hole that the thesis's algorithm was published with; see docs/raft.md.)
+//! 2. And none before it has committed an entry of its own term. (Ongaro's repair of the algorithm as it was published. Where a change
+//!    is made by a majority of the old group, as here, the first rule suffices, and this one is a second lock; see docs/raft.md.)
 //! 3. Who knows that a change is committed, and has not applied it, does not campaign ([`Raft::check_campaign`]). Who has a
 //!    second change in its log knows that the first is committed. So nobody asks for votes in a group that is two steps old.
 //!

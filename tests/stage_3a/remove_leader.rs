@@ -61,6 +61,23 @@ fn the_others_are_told_first() {
     assert!(net.mail(2).iter().any(tells), "2 is told that entry 2 is committed");
 }
 
+/// Also where its own disk was the last one to get the entry, so that it is committed and applied in one go.
+#[test]
+fn the_others_are_told_first_by_a_slow_leader() {
+    let lab = lab!();
+    let mut net = leader(&lab, 3);
+    net.hold_disk(1);
+    net.remove(1, 1);
+    ack(&mut net, 2, 2);
+    assert_eq!((net.role(1), net.commit(1)), (Role::Leader, 1), "1 has not saved it: 1 of 3");
+    net.all_mail();
+    net.release_disk(1);
+    assert_eq!((net.role(1), net.group(1)), (Role::Follower, &[2, 3][..]));
+    for puppet in [2, 3] {
+        assert!(net.mail(puppet).iter().any(|m| m.commit == 2), "{puppet} is told that entry 2 is committed");
+    }
+}
+
 /// It is a follower like any other from then on, with no leader, until it hears of one; it does not lead by what it hears.
 #[test]
 fn late_answers_do_not_bring_it_back() {

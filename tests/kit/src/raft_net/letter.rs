@@ -220,6 +220,9 @@ pub fn message_text(m: &Message) -> String {
         }
         MessageType::MsgAppendResponse => format!(" agrees up to {}", m.index),
         MessageType::MsgRequestVote => format!(" last entry {}@{}", m.index, m.log_term),
+        MessageType::MsgRequestVoteResponse if m.reject && m.commit > 0 => {
+            format!(" REFUSED, {}@{} is committed", m.commit, m.log_term)
+        }
         MessageType::MsgRequestVoteResponse if m.reject => " REFUSED".to_string(),
         MessageType::MsgRequestVoteResponse => " granted".to_string(),
         MessageType::MsgHeartbeat => format!(" commit {}", m.commit),
