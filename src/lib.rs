@@ -1,7 +1,7 @@
 //! RaftKV: a replicated, sharded key-value store, written stage by stage.
 //!
 //! Read in this order: [`storage`] (stage 1), [`raft`] (stage 2a), [`raftstore`] (stage 2b), [`worker`]
-//! (stage 2c). `docs/architecture.md` has the map.
+//! (stage 2c). [`scheduler`] stands beside them. `docs/architecture.md` has the map.
 
 pub mod engine;
 pub mod error;
@@ -9,5 +9,6 @@ pub mod ids;
 pub mod proto;
 pub mod raft;
 pub mod raftstore;
+pub mod scheduler;
 pub mod storage;
 pub mod worker;
