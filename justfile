@@ -156,6 +156,7 @@ _test-rocksdb:
     . "$(./setup --rocksdb-env)" && cargo test && just _lint --features rocksdb,stage-3b
     just test-2b-rocksdb
     just test-2c-rocksdb
+    just test-3b-rocksdb
 
 # Read-only checks: format, lints, docs, the repository's rules, generated code, markers
 [group('developers')]
