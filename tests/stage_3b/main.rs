@@ -2,3 +2,6 @@
 
 mod basic;
 mod chaos;
+mod lifecycle;
+mod lone;
+mod new_peer;
