@@ -2,6 +2,8 @@
 
 mod basic;
 mod chaos;
+mod destroy;
 mod lifecycle;
 mod lone;
 mod new_peer;
+mod overlap;
