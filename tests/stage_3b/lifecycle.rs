@@ -236,7 +236,8 @@ fn a_tombstone_keeps_the_peer_away(
         None,
         "peer 1 was destroyed at conf_ver 6: a message of conf_ver {conf_ver} does not bring it back (tombstone)"
     );
-    assert_eq!(said.sent, [], "nobody answers, and peer 2 is a member: it is not told to go");
+    assert!(said.of_type(MsgHeartbeatResponse).is_empty() && !said.has(MsgRequestVoteResponse), "nobody answers");
+    assert_eq!(said.told_to_go(), [], "peer 2 is a member as of the tombstone: it is not told to go");
     assert_eq!(lone.region_state(ID).map(|state| state.state()), Some(PeerState::Tombstone));
 }
 
@@ -248,6 +249,51 @@ fn a_tombstone_remembers_who_was_removed() {
     let said = lone.tell(envelope(peer(9), peer(1), 4, message(MsgRequestVote, 7)));
     assert_eq!(said.told_to_go(), [(peer(9), 6)], "peer 9 is not among the members of conf_ver 6");
     assert_eq!(lone.peer_id(ID), None);
+}
+
+/// A late sender that was a member as of the tombstone may have been removed since: the other members are asked, in its place. From one tombstone to
+/// the next the edition is a later one.
+#[test]
+fn a_tombstone_leads_on() {
+    let _lab = lab!();
+    let mut lone = buried();
+    let said = lone.tell(envelope(peer(3), peer(1), 5, message(MsgRequestVote, 7)));
+    assert_eq!((said.asked(), said.told_to_go()), (vec![2], vec![]), "peer 2 is left of those of conf_ver 6");
+    let question = &said.sent[0];
+    let of = |peer: &Option<raftkv::proto::metapb::Peer>| peer.as_ref().map(|peer| (peer.id, peer.store_id));
+    assert_eq!((of(&question.from_peer), of(&question.to_peer)), (Some((3, 3)), Some((2, 2))), "in the name of peer 3");
+    assert_eq!(question.region_epoch, epoch(3, 6), "of the tombstone's edition");
+    let said = lone.tell(envelope(peer(3), peer(1), 6, message(MsgHeartbeatResponse, 7)));
+    assert_eq!(said.sent, [], "who knows that edition itself has no use for this tombstone");
+}
+
+/// A peer that was told to go before it had applied its removal does not know who the members were then. Its tombstone names those that it knew, and
+/// the one that told it: they are asked. It tells nobody to go by itself.
+#[rstest]
+#[case::a_member_that_it_knew(3, &[2, 9])]
+#[case::one_that_told_it(9, &[2, 3])]
+#[case::a_stranger(8, &[2, 3, 9])]
+fn a_tombstone_that_knows_little_leads_on(#[case] stale: u64, #[case] asked: &[u64]) {
+    let _lab = lab!();
+    let mut lone = Lone::with(&[region()]);
+    lone.tell(RaftMessage { from_peer: Some(peer(9)), ..go(peer(1), 20) });
+    assert_eq!(lone.peer_id(ID), None);
+    lone.restart(true);
+    let said = lone.tell(envelope(peer(stale), peer(1), 5, message(MsgRequestVote, 7)));
+    assert_eq!((said.asked(), said.told_to_go()), (asked.to_vec(), vec![]));
+    assert_eq!(said.sent[0].region_epoch, epoch(3, 20));
+}
+
+/// The store that a removed peer knows has another peer of the region by now: that one tells it to go all the same.
+#[test]
+fn a_later_peer_tells_who_was_removed() {
+    let _lab = lab!();
+    let mut later = region();
+    later.peers[0] = at(31, 1);
+    let mut lone = Lone::with(&[later]);
+    let said = lone.tell(envelope(peer(9), peer(1), 4, message(MsgRequestVote, 9)));
+    assert_eq!(said.told_to_go(), [(peer(9), 5)], "perhaps it knows nobody else");
+    assert_eq!(said.sent.len(), 1);
 }
 
 /// The word to go, from somebody who has applied the removal: heard if it is for this peer, and not older than what the peer knows itself.
