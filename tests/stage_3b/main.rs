@@ -7,3 +7,5 @@ mod lifecycle;
 mod lone;
 mod new_peer;
 mod overlap;
+mod stale;
+mod two_members;
