@@ -10,8 +10,8 @@ use raftkv_testkit::lab;
 use rstest::rstest;
 
 use crate::lone::{
-    BEGIN, ID, Lone, NEXT, append, at, change, change_entry, command_entry, epoch, go, hello, next_region, peer, put,
-    region, snapshot,
+    BEGIN, ID, Lone, NEXT, append, at, change, change_entry, command_entry, epoch, go, hello, next_region,
+    peer, put, region, snapshot,
 };
 
 const KEY: SnapKey = SnapKey { region: ID, term: 6, index: 40 };
@@ -43,7 +43,10 @@ fn nothing_is_left(lone: &Lone) {
 
 /// Data, log and states of the peer go; the neighbour keeps all that it has; a tombstone says as of which edition the peer is gone.
 #[rstest]
-fn what_goes_and_what_stays(#[values(false, true)] restarted: bool, #[values(false, true)] has_applied: bool) {
+fn what_goes_and_what_stays(
+    #[values(false, true)] restarted: bool,
+    #[values(false, true)] has_applied: bool,
+) {
     let _lab = lab!();
     let mut lone = two_regions();
     if has_applied {
@@ -92,14 +95,22 @@ fn it_stops_at_every_write(
     lone.tell(go(peer(1), 6));
     lone.restart(power_cut);
     if (write, fault) == (1, WriteFault::StopBefore) {
-        assert_eq!((lone.peer_id(ID), lone.letters()), (Some(1), ALL.to_string()), "nothing was written: it is there");
+        assert_eq!(
+            (lone.peer_id(ID), lone.letters()),
+            (Some(1), ALL.to_string()),
+            "nothing was written: it is there"
+        );
         assert_eq!(lone.entries_on_disk(ID), [6, 7, 8]);
         lone.tell(go(peer(1), 6));
     }
     nothing_is_left(&lone);
     lone.tell(hello(peer(2), at(12, 1), 7));
     let new = lone.store().peer(ID).expect("a new peer may come");
-    assert_eq!((new.id(), new.term(), new.node().raft().log().last_index()), (12, 6, 0), "and it begins with nothing");
+    assert_eq!(
+        (new.id(), new.term(), new.node().raft().log().last_index()),
+        (12, 6, 0),
+        "and it begins with nothing"
+    );
 }
 
 /// Files of snapshots go with the peer: those that it has made, and one that it has accepted and not saved yet.
@@ -107,14 +118,16 @@ fn it_stops_at_every_write(
 fn its_files_go() {
     let _lab = lab!();
     let mut lone = two_regions();
-    let events = [
-        Event::Snapshot { message: snapshot(KEY, &region()), copy: 1 },
-        Event::RaftMessage(go(peer(1), 6)),
-    ];
+    let events =
+        [Event::Snapshot { message: snapshot(KEY, &region()), copy: 1 }, Event::RaftMessage(go(peer(1), 6))];
     let said = lone.give(events);
     nothing_is_left(&lone);
     assert_eq!(said.loads(), [], "a destroyed peer loads nothing");
-    assert_eq!(said.removes(), [(KEY, SnapFileSet::Received)], "the files of the snapshot that it would have taken");
+    assert_eq!(
+        said.removes(),
+        [(KEY, SnapFileSet::Received)],
+        "the files of the snapshot that it would have taken"
+    );
     assert_eq!(lone.store().snapshots_in_use(), []);
 }
 
@@ -129,7 +142,11 @@ fn a_load_is_waited_for(#[case] later: bool) {
     assert_eq!(lone.receive(snapshot(KEY, &region()), 1).loads(), [KEY]);
     let end = || if later { hello(peer(2), at(12, 1), 9) } else { go(peer(1), 6) };
     let said = lone.tell(end());
-    assert_eq!(lone.peer_id(ID), Some(1), "a worker is writing its data: nobody else may have these keys yet");
+    assert_eq!(
+        lone.peer_id(ID),
+        Some(1),
+        "a worker is writing its data: nobody else may have these keys yet"
+    );
     assert_eq!(said.removes(), [], "and it needs the files");
     assert_eq!(lone.store().snapshots_in_use(), [KEY]);
     assert_eq!(lone.region_state(ID).map(|state| state.state()), Some(PeerState::Applying));
@@ -170,7 +187,11 @@ fn late_results_touch_nobody() {
     assert_eq!(lone.receive(snapshot(key, &new), 2).loads(), [key]);
     lone.loaded(KEY);
     let peer = lone.store().peer(ID).expect("it is there");
-    assert_eq!(peer.node().storage().loading(), Some(key), "an old snapshot's end is not the end of this one");
+    assert_eq!(
+        peer.node().storage().loading(),
+        Some(key),
+        "an old snapshot's end is not the end of this one"
+    );
     lone.loaded(key);
     let peer = lone.store().peer(ID).expect("it is there");
     assert_eq!((peer.node().storage().loading(), peer.apply_state().applied_index), (None, 50));

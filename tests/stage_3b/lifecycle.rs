@@ -12,8 +12,8 @@ use raftkv_testkit::lab;
 use rstest::rstest;
 
 use crate::lone::{
-    BEGIN, ID, Lone, append, at, change, change_entry, envelope, epoch, go, hello, message, next_region, peer,
-    region, vote_request,
+    BEGIN, ID, Lone, append, at, change, change_entry, envelope, epoch, go, hello, message, next_region,
+    peer, region, vote_request,
 };
 
 /// A store that has applied the removal of its own peer: it may be needed once more, and waits for somebody who tells it to go.
@@ -21,7 +21,10 @@ fn removed() -> Lone {
     let mut lone = Lone::with(&[region()]);
     let command = change(ConfChangeType::RemoveNode, peer(1), (3, 5));
     lone.tell(append(BEGIN, 5, vec![change_entry(6, &command)]));
-    assert!(lone.store().peer(ID).is_some_and(|peer| peer.is_removed()), "it has applied its removal, and stays");
+    assert!(
+        lone.store().peer(ID).is_some_and(|peer| peer.is_removed()),
+        "it has applied its removal, and stays"
+    );
     lone
 }
 
@@ -60,7 +63,11 @@ fn from_a_removed_peer(#[case] msg_type: MessageType, #[values(3, 5)] conf_ver: 
     let mut lone = Lone::with(&[region()]);
     let term = lone.store().peer(ID).expect("it is there").term();
     let said = lone.tell(envelope(peer(9), peer(1), conf_ver, message(msg_type, term + 10)));
-    assert_eq!(said.told_to_go(), [(peer(9), 5)], "a removed peer is told to go, as of the edition that is known here");
+    assert_eq!(
+        said.told_to_go(),
+        [(peer(9), 5)],
+        "a removed peer is told to go, as of the edition that is known here"
+    );
     assert_eq!(said.sent.len(), 1, "and hears nothing else");
     assert_eq!(
         lone.store().peer(ID).expect("it is there").term(),
@@ -84,7 +91,11 @@ fn from_a_new_peer(#[case] msg_type: MessageType, #[case] answer: MessageType) {
     let to = said.sent[0].to_peer.expect("a message goes to somebody");
     assert_eq!((to.id, to.store_id), (9, 9), "to the store that it has written from");
     let said = lone.tell(envelope(peer(9), peer(1), 5, m_of(msg_type)));
-    assert_eq!(said.told_to_go(), [(peer(9), 5)], "were its edition no later one, it would have been removed");
+    assert_eq!(
+        said.told_to_go(),
+        [(peer(9), 5)],
+        "were its edition no later one, it would have been removed"
+    );
 }
 
 fn m_of(msg_type: MessageType) -> Message {
@@ -104,7 +115,11 @@ fn for_an_earlier_peer(#[case] msg_type: MessageType) {
     let before = lone.store().peer(ID).expect("it is there").term();
     let said = lone.tell(envelope(peer(2), peer(1), 5, message(msg_type, 9)));
     assert_eq!(said.sent, [], "peer 31 does not answer for peer 1");
-    assert_eq!((lone.peer_id(ID), lone.letters()), (Some(31), ALL.to_string()), "peer 31 is there, with its data");
+    assert_eq!(
+        (lone.peer_id(ID), lone.letters()),
+        (Some(31), ALL.to_string()),
+        "peer 31 is there, with its data"
+    );
     assert_eq!(lone.store().peer(ID).expect("it is there").term(), before);
     lone.tell(hello(peer(2), at(41, 1), 9));
     assert_eq!(lone.peer_id(ID), Some(41), "a later peer takes its place");
@@ -124,7 +139,11 @@ fn for_a_later_peer(#[case] first: RaftMessage) {
     lone.tell(append(BEGIN, 5, vec![crate::lone::command_entry(6, &put)]));
     assert_eq!(lone.entries_on_disk(ID), [6]);
     let said = lone.tell(first);
-    assert_eq!(lone.peer_id(ID), Some(12), "peer 1 was removed before peer 12 was added: the new one is here now");
+    assert_eq!(
+        lone.peer_id(ID),
+        Some(12),
+        "peer 1 was removed before peer 12 was added: the new one is here now"
+    );
     let new = lone.store().peer(ID).expect("it is there");
     assert!(!new.is_initialized(), "it knows nothing");
     assert_eq!((new.node().raft().log().last_index(), new.apply_state().applied_index), (0, 0));
@@ -167,7 +186,11 @@ fn nothing_else_creates_a_peer(#[case] m: Message) {
     let said = lone.tell(envelope(peer(2), at(4, 1), 6, m));
     assert_eq!((lone.peer_id(ID), said.sent), (None, vec![]), "this is no first message");
     let empty = RaftMessage { message: None, ..hello(peer(2), at(4, 1), 6) };
-    assert_eq!((lone.tell(empty).sent, lone.peer_id(ID)), (vec![], None), "nor is an envelope with nothing in it");
+    assert_eq!(
+        (lone.tell(empty).sent, lone.peer_id(ID)),
+        (vec![], None),
+        "nor is an envelope with nothing in it"
+    );
     let elsewhere = hello(peer(2), at(4, 3), 6);
     assert_eq!((lone.tell(elsewhere).sent, lone.peer_id(ID)), (vec![], None), "nor one for another store");
     lone.tell(hello(peer(2), at(4, 1), 6));
@@ -236,7 +259,10 @@ fn a_tombstone_keeps_the_peer_away(
         None,
         "peer 1 was destroyed at conf_ver 6: a message of conf_ver {conf_ver} does not bring it back (tombstone)"
     );
-    assert!(said.of_type(MsgHeartbeatResponse).is_empty() && !said.has(MsgRequestVoteResponse), "nobody answers");
+    assert!(
+        said.of_type(MsgHeartbeatResponse).is_empty() && !said.has(MsgRequestVoteResponse),
+        "nobody answers"
+    );
     assert_eq!(said.told_to_go(), [], "peer 2 is a member as of the tombstone: it is not told to go");
     assert_eq!(lone.region_state(ID).map(|state| state.state()), Some(PeerState::Tombstone));
 }
@@ -261,7 +287,11 @@ fn a_tombstone_leads_on() {
     assert_eq!((said.asked(), said.told_to_go()), (vec![2], vec![]), "peer 2 is left of those of conf_ver 6");
     let question = &said.sent[0];
     let of = |peer: &Option<raftkv::proto::metapb::Peer>| peer.as_ref().map(|peer| (peer.id, peer.store_id));
-    assert_eq!((of(&question.from_peer), of(&question.to_peer)), (Some((3, 3)), Some((2, 2))), "in the name of peer 3");
+    assert_eq!(
+        (of(&question.from_peer), of(&question.to_peer)),
+        (Some((3, 3)), Some((2, 2))),
+        "in the name of peer 3"
+    );
     assert_eq!(question.region_epoch, epoch(3, 6), "of the tombstone's edition");
     let said = lone.tell(envelope(peer(3), peer(1), 6, message(MsgHeartbeatResponse, 7)));
     assert_eq!(said.sent, [], "who knows that edition itself has no use for this tombstone");
@@ -340,10 +370,16 @@ fn who_is_removed_waits(#[values(false, true)] restarted: bool) {
         assert!(lone.store().peer(ID).is_some_and(|peer| peer.is_removed()));
     }
     let said = lone.tick(60);
-    assert!(!said.has(MsgRequestVote), "a peer that was removed does not stand for election (thesis, section 4.2.2)");
+    assert!(
+        !said.has(MsgRequestVote),
+        "a peer that was removed does not stand for election (thesis, section 4.2.2)"
+    );
     let asked = said.asked();
     let times = |id: u64| asked.iter().filter(|asked| **asked == id).count();
-    assert!((2..=12).contains(&times(2)), "it asks every election timeout, 10 ticks; in 60 it has asked {asked:?}");
+    assert!(
+        (2..=12).contains(&times(2)),
+        "it asks every election timeout, 10 ticks; in 60 it has asked {asked:?}"
+    );
     assert!((2..=12).contains(&times(3)), "all whom it knows; it has asked {asked:?}");
     let said = lone.tell(vote_request(peer(2), peer(1), 5, 9));
     let votes = said.of_type(MsgRequestVoteResponse);
@@ -386,7 +422,11 @@ fn the_removed_one_is_told(#[case] leads: bool) {
     assert_eq!(region.region_epoch, epoch(3, 6), "one change of members, one more");
     let expected: &[(raftkv::proto::metapb::Peer, u64)] = if leads { &[(peer(3), 6)] } else { &[] };
     assert_eq!(said.told_to_go(), expected);
-    assert_eq!(lone.safe_region_state(ID).and_then(|state| state.region), Some(region), "what is told is safe");
+    assert_eq!(
+        lone.safe_region_state(ID).and_then(|state| state.region),
+        Some(region),
+        "what is told is safe"
+    );
 }
 
 /// A region that knows no keys overlaps with none: what a message says of them counts, not what an empty peer has.
@@ -399,5 +439,9 @@ fn two_new_peers_side_by_side() {
     lone.tell(RaftMessage { start_key: "p".into(), end_key: "".into(), ..other });
     let ids: Vec<Option<u64>> = [ID, 9].iter().map(|id| lone.peer_id(*id)).collect();
     assert_eq!(ids, [Some(4), Some(94)]);
-    assert_eq!(lone.store().meta().regions().collect::<Vec<&Region>>(), [] as [&Region; 0], "none of them knows its region");
+    assert_eq!(
+        lone.store().meta().regions().collect::<Vec<&Region>>(),
+        [] as [&Region; 0],
+        "none of them knows its region"
+    );
 }

@@ -9,7 +9,9 @@ use raftkv::proto::eraftpb::{
     ConfChange, ConfChangeType, ConfState, Entry, EntryType, Message, MessageType, Snapshot, SnapshotMetadata,
 };
 use raftkv::proto::metapb::{Peer, Region, RegionEpoch};
-use raftkv::proto::raft_cmdpb::{AdminRequest, CmdType, PutRequest, RaftCmdRequest, RaftRequestHeader, Request};
+use raftkv::proto::raft_cmdpb::{
+    AdminRequest, CmdType, PutRequest, RaftCmdRequest, RaftRequestHeader, Request,
+};
 use raftkv::proto::raft_serverpb::{RaftLocalState, RaftMessage, RaftSnapshotData, RegionLocalState};
 use raftkv::raftstore::{
     CommandResult, Config, Effect, Engines, Event, SnapFileSet, SnapKey, Store, StoreName, Task, TaskDone,
@@ -41,13 +43,7 @@ pub fn epoch(version: u64, conf_ver: u64) -> Option<RegionEpoch> {
 
 pub fn region() -> Region {
     let peers = vec![peer(1), peer(2), peer(3)];
-    Region {
-        id: ID,
-        start_key: "b".into(),
-        end_key: "p".into(),
-        region_epoch: epoch(3, 5),
-        peers,
-    }
+    Region { id: ID, start_key: "b".into(), end_key: "p".into(), region_epoch: epoch(3, 5), peers }
 }
 
 pub fn next_region() -> Region {
@@ -93,7 +89,8 @@ impl Said {
     }
 
     pub fn removes(&self) -> Vec<(SnapKey, SnapFileSet)> {
-        let removed = |task: &Task| if let Task::Remove { key, set } = task { Some((*key, *set)) } else { None };
+        let removed =
+            |task: &Task| if let Task::Remove { key, set } = task { Some((*key, *set)) } else { None };
         self.tasks.iter().filter_map(removed).collect()
     }
 }
@@ -132,7 +129,9 @@ impl Lone {
     fn open(&mut self) {
         let config = Config { heartbeat_to_scheduler_ticks: 0, split_check_ticks: 0, ..Config::default() };
         let store = Store::open(config, engines(&self.disk));
-        self.store = Some(store.unwrap_or_else(|error| panic!("the store must start with what it has saved: {error}")));
+        self.store = Some(
+            store.unwrap_or_else(|error| panic!("the store must start with what it has saved: {error}")),
+        );
     }
 
     pub fn store(&self) -> &Store {
@@ -263,13 +262,20 @@ impl Lone {
     /// Peer 1 of region 7 stands for election, and peer 2 votes for it; its first entry is committed. Returns the term.
     pub fn elect(&mut self) -> u64 {
         let mut ticks = 0;
-        while !self.tick(1).has(MessageType::MsgRequestVote) {
+        let stands = |said: &Said| {
+            let request = |m: &Message| m.msg_type() == MessageType::MsgRequestVote;
+            said.sent.iter().any(|m| m.region_id == ID && m.message.as_ref().is_some_and(request))
+        };
+        while !stands(&self.tick(1)) {
             ticks += 1;
             assert!(ticks < 50, "who hears of no leader stands for election (section 5.2)");
         }
         let term = self.store().peer(ID).expect("it is there").term();
         self.tell(from(2, message(MessageType::MsgRequestVoteResponse, term)));
-        assert!(self.store().peer(ID).expect("it is there").is_leader(), "two of three votes are enough (section 5.2)");
+        assert!(
+            self.store().peer(ID).expect("it is there").is_leader(),
+            "two of three votes are enough (section 5.2)"
+        );
         self.acknowledge(2);
         term
     }
@@ -405,7 +411,8 @@ pub fn put(key: &'static str, (version, conf_ver): (u64, u64)) -> RaftCmdRequest
 
 /// The log entry of a command that changes the members.
 pub fn change_entry(index: u64, command: &RaftCmdRequest) -> Entry {
-    let change = command.admin_request.as_ref().and_then(|admin| admin.change_peer.as_ref()).expect("it is a change");
+    let change =
+        command.admin_request.as_ref().and_then(|admin| admin.change_peer.as_ref()).expect("it is a change");
     let data = ConfChange {
         change_type: change.change_type,
         node_id: change.peer.expect("it names a peer").id,

@@ -53,13 +53,24 @@ fn entries_do_not_help_it() {
     assert!(answers[0].reject, "entries behind 7 do not fit to a log that ends at 0 (section 5.3)");
     let said = lone.receive(snapshot(KEY, &with_the_new_one()), 1);
     assert_eq!(said.loads(), [KEY]);
-    assert_eq!(said.of_type(MsgAppendResponse).iter().map(|m| (m.index, m.reject)).collect::<Vec<_>>(), [(40, false)]);
+    assert_eq!(
+        said.of_type(MsgAppendResponse).iter().map(|m| (m.index, m.reject)).collect::<Vec<_>>(),
+        [(40, false)]
+    );
     let new = lone.store().peer(ID).expect("it is there");
     assert_eq!((new.is_initialized(), new.region()), (true, &with_the_new_one()));
-    assert_eq!(lone.store().meta().region(ID), Some(&with_the_new_one()), "from now on the store knows whose keys these are");
+    assert_eq!(
+        lone.store().meta().region(ID),
+        Some(&with_the_new_one()),
+        "from now on the store knows whose keys these are"
+    );
     lone.loaded(KEY);
     assert_eq!(lone.store().peer(ID).expect("it is there").apply_state().applied_index, 40);
-    assert_eq!(lone.region_state(ID).map(|state| state.state()), Some(PeerState::Normal), "a region like any other");
+    assert_eq!(
+        lone.region_state(ID).map(|state| state.state()),
+        Some(PeerState::Normal),
+        "a region like any other"
+    );
 }
 
 /// A vote that it has given outlives it: when the store has stopped, there is no peer any more; when a message creates it again, it has
@@ -69,13 +80,19 @@ fn it_keeps_its_vote(#[values(false, true)] power_cut: bool) {
     let _lab = lab!();
     let mut lone = Lone::empty();
     let said = lone.tell(vote_request(peer(2), at(4, 1), 6, 7));
-    assert!(said.of_type(MsgRequestVoteResponse).iter().all(|m| !m.reject), "it votes for whoever comes first");
+    assert!(
+        said.of_type(MsgRequestVoteResponse).iter().all(|m| !m.reject),
+        "it votes for whoever comes first"
+    );
     assert!(said.has(MsgRequestVoteResponse), "and says so");
     lone.restart(power_cut);
     let said = lone.tell(vote_request(peer(3), at(4, 1), 6, 7));
     let votes = said.of_type(MsgRequestVoteResponse);
     assert_eq!(lone.peer_id(ID), Some(4), "created again");
-    assert!(votes.iter().all(|m| m.reject), "it has voted for peer 2 in term 7, and has said so (section 5.2)");
+    assert!(
+        votes.iter().all(|m| m.reject),
+        "it has voted for peer 2 in term 7, and has said so (section 5.2)"
+    );
     let said = lone.tell(vote_request(peer(2), at(4, 1), 6, 7));
     assert_eq!(said.of_type(MsgRequestVoteResponse).iter().map(|m| m.reject).collect::<Vec<_>>(), [false]);
     let said = lone.tell(vote_request(peer(3), at(4, 1), 6, 8));
@@ -94,7 +111,11 @@ fn it_keeps_its_vote_beside_a_tombstone() {
         lone.restart(true);
         let said = lone.tell(vote_request(peer(3), at(12, 1), 7, 9));
         let votes = said.of_type(MsgRequestVoteResponse);
-        assert_eq!(votes.iter().map(|m| m.reject).collect::<Vec<_>>(), [true], "it has voted for peer 2 in term 9");
+        assert_eq!(
+            votes.iter().map(|m| m.reject).collect::<Vec<_>>(),
+            [true],
+            "it has voted for peer 2 in term 9"
+        );
     }
 }
 
@@ -110,7 +131,11 @@ fn it_takes_nothing_with_it() {
     assert_eq!(lone.raft_state(ID), None);
     let state = lone.safe_region_state(ID).expect("a tombstone");
     let conf_ver = state.region.clone().and_then(|region| region.region_epoch).map(|epoch| epoch.conf_ver);
-    assert_eq!((state.state(), conf_ver), (PeerState::Tombstone, Some(7)), "as of the edition in the word to go");
+    assert_eq!(
+        (state.state(), conf_ver),
+        (PeerState::Tombstone, Some(7)),
+        "as of the edition in the word to go"
+    );
     lone.tell(hello(peer(2), at(4, 1), 6));
     assert_eq!(lone.peer_id(ID), None, "and a late message does not bring it back");
 }
@@ -125,7 +150,10 @@ fn it_asks_whether_it_is_wanted() {
     let asked = lone.tick(60).asked();
     for id in [2, 3] {
         let times = asked.iter().filter(|asked| **asked == id).count();
-        assert!((2..=12).contains(&times), "every election timeout, 10 ticks, all who have written: {asked:?}");
+        assert!(
+            (2..=12).contains(&times),
+            "every election timeout, 10 ticks, all who have written: {asked:?}"
+        );
     }
 }
 

@@ -79,7 +79,11 @@ fn what_another_has_accepted(#[values(false, true)] overlap: bool) {
     let said = lone.give([arrives(&seven, 40, 1), arrives(&other, 40, 2)]);
     let seventh = SnapKey { region: ID, ..KEY };
     if overlap {
-        assert_eq!(said.loads(), [seventh], "a snapshot that is accepted is as good as a region that is here");
+        assert_eq!(
+            said.loads(),
+            [seventh],
+            "a snapshot that is accepted is as good as a region that is here"
+        );
         assert_eq!(said.removes(), [(KEY, SnapFileSet::Copy(2))]);
         assert_eq!(lone.store().meta().regions().map(|region| region.id).collect::<Vec<_>>(), [ID]);
     } else {

@@ -5,9 +5,11 @@ use raftkv_testkit::sim::{Fault, Setup, Sim, secs};
 use rstest::rstest;
 
 fn await_gone(sim: &mut Sim, store: u64) {
-    sim.until("a removed peer that comes back is told to go, by a member or by a tombstone", secs(20), |sim| {
-        sim.peer_of(store, 1).is_none()
-    });
+    sim.until(
+        "a removed peer that comes back is told to go, by a member or by a tombstone",
+        secs(20),
+        |sim| sim.peer_of(store, 1).is_none(),
+    );
     assert_eq!(sim.data(store, "a"), None, "and it takes its data with it");
 }
 
@@ -31,7 +33,11 @@ fn the_others_are_there(#[values(false, true)] down: bool) {
     sim.restart(4);
     sim.heal();
     await_gone(&mut sim, 4);
-    assert_eq!(sim.peer(1).term(), term, "who was removed does not disturb the others (thesis, section 4.2.3)");
+    assert_eq!(
+        sim.peer(1).term(),
+        term,
+        "who was removed does not disturb the others (thesis, section 4.2.3)"
+    );
     sim.finish();
 }
 

@@ -33,7 +33,10 @@ fn either_may_go(#[values(1, 2)] leader: u64, #[values(1, 2)] leaves: u64) {
 /// The leader removes itself, and what it says to the other one is lost: the other one has the entry, and does not know that it is committed. It
 /// needs the removed peer once more, which therefore has not gone.
 #[rstest]
-fn the_removed_leader_is_needed_once_more(#[values(0, 1, 2, 4, 6)] after: u64, #[values(false, true)] down: bool) {
+fn the_removed_leader_is_needed_once_more(
+    #[values(0, 1, 2, 4, 6)] after: u64,
+    #[values(false, true)] down: bool,
+) {
     let lab = lab!();
     let mut sim = pair(&lab, 1);
     let peer = sim.newest(1).peer_on(1).copied().expect("it is a member");

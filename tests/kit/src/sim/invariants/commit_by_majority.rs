@@ -50,9 +50,10 @@ impl Invariant for CommitByMajority {
                 .disks
                 .iter()
                 .filter(|((_, region), log)| *region == at.1 && log.get(&index).copied() == term);
-            let departed = self.departed.iter().filter(|(region, _, log)| {
-                *region == at.1 && log.get(&index).copied() == term
-            });
+            let departed = self
+                .departed
+                .iter()
+                .filter(|(region, _, log)| *region == at.1 && log.get(&index).copied() == term);
             let holders: Vec<u64> =
                 holders.map(|((store, _), _)| *store).chain(departed.map(|(_, store, _)| *store)).collect();
             check(holders.len() > members / 2, || {
