@@ -2,18 +2,20 @@
 //!
 //! | a message for | while here is | then |
 //! |---|---|---|
-//! | peer 12 | peer 12 | it is Raft's business; unless the sender was removed from the region: it is told to go |
+//! | anybody | a peer whose region does not name the sender, and is not older than the sender's | the sender was removed: it is told to go |
+//! | peer 12 | peer 12 | it is Raft's business |
 //! | peer 12 | peer 15 | it is late: peer 12 was removed before 15 came |
 //! | peer 12 | peer 9 | peer 9 was removed, and nobody has told it: it is destroyed, and peer 12 created |
 //! | peer 12 | nobody, and there never was | peer 12 is created, if the message comes from a leader or a candidate and no other region's keys are in the way |
 //! | peer 12 | nobody, and a tombstone of an edition before the sender's | as above |
-//! | peer 12 | nobody, and a tombstone of a later edition than the sender's | the sender is late; if it was removed itself, it is told to go |
+//! | peer 12 | nobody, and a tombstone of a later edition than the sender's | the sender is late, and perhaps it was removed itself: if the tombstone knows that, it is told to go; otherwise those are asked whom the tombstone knows |
 //!
 //! **Who is removed, does not go at once.** It has applied its removal, but the others may not have, and may need its vote once more: in a group
 //! of two, always. It goes when it is told to, by somebody who has applied the removal, synced; and it asks, from time to time.
 //!
 //! **What is left** of a peer is its tombstone: the edition of the region at which it was gone. Without it, a message that comes late
-//! would bring the peer back, without the votes that it has given.
+//! would bring the peer back, without the votes that it has given. And it says who may know more: a peer that was away while the region moved to
+//! other stores knows none of those, but the tombstones lead it there, each to a later edition.
 
 use prost::Message as _;
 
@@ -68,6 +70,21 @@ fn names(region: &Region, peer: &metapb::Peer) -> bool {
     region.peers.iter().any(|member| member.id == peer.id)
 }
 
+/// Somebody says that a peer is to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dismissal {
+    /// As of this edition of the region.
+    epoch: RegionEpoch,
+    /// Who says so: it knows that edition.
+    by: Option<metapb::Peer>,
+}
+
+impl Dismissal {
+    fn of(envelope: &RaftMessage) -> Dismissal {
+        Dismissal { epoch: envelope.region_epoch.unwrap_or_default(), by: envelope.from_peer }
+    }
+}
+
 /// Messages at the door.
 impl Store {
     /// Looks at who writes to whom, before Raft looks at what is written: the table above.
@@ -78,24 +95,24 @@ impl Store {
     /// # Errors
     /// `Away`: the message is dropped. `Failed`: the disk failed.
     pub(super) fn check_envelope(&mut self, envelope: &RaftMessage) -> Result<(), Turned> {
-        // LAB 3b BEGIN idle: which row of the table is it? `tell_to_go`, `destroy_peer`, `maybe_create_peer`, `tombstone`
+        // LAB 3b BEGIN idle: which row of the table is it? `tell_to_go`, `destroy_peer`, `maybe_create_peer`, `tombstone`, `refer`
         let id = envelope.region_id;
         let (from, to) = (envelope.from_peer.unwrap_or_default(), envelope.to_peer.unwrap_or_default());
         let sender = conf_ver(envelope.region_epoch);
         if let Some(peer) = self.peers.get(&id).filter(|peer| peer.id() >= to.id) {
             let region = peer.region();
-            if peer.id() > to.id {
-                return Err(Turned::Away("it is for an earlier peer of the region"));
-            }
             if peer.is_initialized() && !names(region, &from) && sender <= conf_ver(region.region_epoch) {
                 let region = region.clone();
                 self.tell_to_go(from, &region);
                 return Err(Turned::Away("the sender was removed from the region"));
             }
+            if peer.id() > to.id {
+                return Err(Turned::Away("it is for an earlier peer of the region"));
+            }
             return Ok(());
         }
         if self.peers.contains_key(&id) {
-            self.destroy_peer(id, envelope.region_epoch.unwrap_or_default())?;
+            self.destroy_peer(id, Dismissal::of(envelope))?;
             if self.peers.contains_key(&id) {
                 return Err(Turned::Away("an earlier peer has to go first"));
             }
@@ -103,9 +120,7 @@ impl Store {
         if let Some(gone) = self.tombstone(id)?
             && sender < conf_ver(gone.region_epoch)
         {
-            if !gone.peers.is_empty() && !names(&gone, &from) {
-                self.tell_to_go(from, &gone);
-            }
+            self.refer(from, &gone);
             return Err(Turned::Away("the peer is gone"));
         }
         self.maybe_create_peer(envelope)?;
@@ -153,18 +168,43 @@ impl Store {
     pub(super) fn on_told_to_go(&mut self, envelope: &RaftMessage) -> Result<(), StoreError> {
         // LAB 3b BEGIN idle: is it meant, and is it news?
         let to = envelope.to_peer.unwrap_or_default();
-        let epoch = envelope.region_epoch.unwrap_or_default();
         if let Some(peer) = self.peers.get(&envelope.region_id)
             && peer.id() == to.id
-            && conf_ver(peer.region().region_epoch) <= epoch.conf_ver
+            && conf_ver(peer.region().region_epoch) <= conf_ver(envelope.region_epoch)
         {
-            self.destroy_peer(envelope.region_id, epoch)?;
+            self.destroy_peer(envelope.region_id, Dismissal::of(envelope))?;
         }
         // LAB 3b END
         Ok(())
     }
 
-    /// The edition of the region at which its last peer here was gone; its peers only where they are known to be those of that edition.
+    /// Somebody who knows an earlier edition of a region than the tombstone here has written.
+    ///
+    /// After: it is told to go, if it was removed, and that is known here: the members of the tombstone's edition are, if none of them is on this
+    /// store. Otherwise those whom the tombstone names are asked in its place, in envelopes with nothing in them. They are of the tombstone's
+    /// edition, so that from one tombstone to the next the edition is a later one, and nothing goes round in circles.
+    fn refer(&mut self, from: metapb::Peer, gone: &Region) {
+        // LAB 3b BEGIN idle: who is known? `tell_to_go`; Effect::Send
+        let is_complete = !gone.peers.is_empty() && gone.peer_on(self.id()).is_none();
+        if is_complete && !names(gone, &from) {
+            self.tell_to_go(from, gone);
+            return;
+        }
+        let own = self.id();
+        let others = gone.peers.iter().filter(|peer| peer.store_id != own && peer.id != from.id);
+        self.outbox.extend(others.map(|to| {
+            Effect::Send(RaftMessage {
+                region_id: gone.id,
+                from_peer: Some(from),
+                to_peer: Some(*to),
+                region_epoch: gone.region_epoch,
+                ..Default::default()
+            })
+        }));
+        // LAB 3b END
+    }
+
+    /// The edition of the region at which its last peer here was gone ([`Peer::remains`]).
     fn tombstone(&self, id: RegionId) -> Result<Option<Region>, StoreError> {
         let what = "region state";
         let state: Option<RegionLocalState> =
@@ -172,9 +212,10 @@ impl Store {
         Ok(state.filter(|state| state.state() == PeerState::Tombstone).and_then(|state| state.region))
     }
 
-    /// Tells a peer on another store that the region, as it is here, does not name it any more.
+    /// Tells a peer on another store that the region, as it is here, does not name it any more. Where this store has no peer of it any more
+    /// either, a member's name is given: whoever goes, remembers who knows.
     pub(super) fn tell_to_go(&mut self, peer: metapb::Peer, region: &Region) {
-        let from_peer = region.peer_on(self.id()).copied();
+        let from_peer = region.peer_on(self.id()).or(region.peers.first()).copied();
         self.outbox.push_back(Effect::Send(RaftMessage {
             region_id: region.id,
             from_peer,
@@ -197,7 +238,7 @@ pub(super) fn is_first(message: &Message) -> bool {
 
 /// Peers leave.
 impl Store {
-    /// Destroys the peer of a region, which was removed as of this edition of the region, or of the one that it knows, if that is later.
+    /// Destroys the peer of a region, which was removed as of the edition in the dismissal, or of the one that it knows, if that is later.
     ///
     /// After: everyone who waited has an answer (nobody knows what comes of a command that is in the log: the others may carry it out); the
     /// files of its snapshots are removed; data, log and states are gone from the disks, and a tombstone is there; the other regions'
@@ -205,11 +246,11 @@ impl Store {
     ///
     /// While a worker loads a snapshot for it, it stays ([`Peer::doomed`]), and goes when that is done: the worker would write into
     /// what may be another region's by then.
-    pub(super) fn destroy_peer(&mut self, id: RegionId, epoch: RegionEpoch) -> Result<(), StoreError> {
-        // LAB 3b BEGIN: loading? answers, files, meta, disks (`PeerStorage::destroy`)
+    pub(super) fn destroy_peer(&mut self, id: RegionId, dismissal: Dismissal) -> Result<(), StoreError> {
+        // LAB 3b BEGIN: loading? answers, files, meta, disks (`remains`, `PeerStorage::destroy`)
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
         if peer.node.storage().loading().is_some() {
-            peer.doomed = Some(epoch);
+            peer.doomed = Some(dismissal);
             return Ok(());
         }
         let mut peer = self.peers.remove(&id).expect("it was there a moment ago");
@@ -222,15 +263,15 @@ impl Store {
         }
         self.meta.remove(id);
         tracing::info!(region = id, peer = peer.id(), "destroyed");
-        peer.node.storage().destroy(epoch)
+        peer.node.storage().destroy(peer.remains(dismissal))
         // LAB 3b END
     }
 
     /// A worker has loaded a snapshot for the peer of a region: if it was to be destroyed meanwhile, it is now.
     pub(super) fn finish_destroy(&mut self, id: RegionId) -> Result<(), StoreError> {
         // LAB 3b BEGIN idle: Peer::doomed
-        if let Some(epoch) = self.peers.get(&id).and_then(|peer| peer.doomed) {
-            self.destroy_peer(id, epoch)?;
+        if let Some(dismissal) = self.peers.get(&id).and_then(|peer| peer.doomed) {
+            self.destroy_peer(id, dismissal)?;
         }
         // LAB 3b END
         Ok(())
@@ -261,23 +302,36 @@ impl Store {
     }
 }
 
+impl Peer {
+    /// What its tombstone says: the edition of the region at which it was gone, and those who may know more.
+    ///
+    /// If the peer knows that edition, these are its members. If not, these are the members that it knows, itself among them, and the one that has
+    /// sent it away.
+    fn remains(&self, dismissal: Dismissal) -> Region {
+        // LAB 3b BEGIN: which of the two editions is later?
+        let mut gone = self.region().clone();
+        if conf_ver(gone.region_epoch) < dismissal.epoch.conf_ver {
+            gone.region_epoch = Some(dismissal.epoch);
+            let more: Vec<metapb::Peer> = dismissal.by.into_iter().chain([self.meta]).collect();
+            gone.peers.retain(|peer| more.iter().all(|other| other.id != peer.id));
+            gone.peers.extend(more);
+        }
+        gone
+        // LAB 3b END
+    }
+}
+
 impl PeerStorage {
     /// Nothing is left of the peer but its tombstone.
     ///
     /// First the kv engine, in one synced batch: a store that stops before the rest is done finds the tombstone, and does it when it
     /// starts ([`remove_log`]).
-    pub(super) fn destroy(&self, epoch: RegionEpoch) -> Result<(), StoreError> {
+    pub(super) fn destroy(&self, gone: Region) -> Result<(), StoreError> {
         // LAB 3b BEGIN: Cf::DATA; `bury`; then the raft engine
         let id = self.region.id;
         let mut kv = WriteBatch::new();
         if self.is_initialized() {
             Cf::DATA.into_iter().for_each(|cf| kv.delete_range(cf, self.region.range()));
-        }
-        let known = self.region.region_epoch.unwrap_or_default();
-        let mut gone = self.region.clone();
-        if known.conf_ver < epoch.conf_ver {
-            gone.region_epoch = Some(epoch);
-            gone.peers.clear();
         }
         bury(gone, &mut kv);
         self.engines.kv.write(kv, true)?;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::bootstrap::read;
-use super::lifecycle::RegionChange;
+use super::lifecycle::{Dismissal, RegionChange};
 use super::proposals::Proposals;
 use super::{Config, Engines, PeerStorage, SnapKey, StoreError};
 use crate::engine::{Cf, keys};
 use crate::ids::{Index, PeerId, RegionId, StoreId, Term};
-use crate::proto::metapb::{self, Region, RegionEpoch};
+use crate::proto::metapb::{self, Region};
 use crate::proto::raft_serverpb::RaftApplyState;
 use crate::raft::{RawNode, Role};
 
@@ -28,8 +28,8 @@ pub struct Peer {
     pub(super) senders: BTreeMap<PeerId, metapb::Peer>,
     /// What this round has changed about the region: the store settles it after the write.
     pub(super) changes: Vec<RegionChange>,
-    /// It is to be destroyed, as of this edition of the region, as soon as a worker is done with its data.
-    pub(super) doomed: Option<RegionEpoch>,
+    /// It is to be destroyed as soon as a worker is done with its data.
+    pub(super) doomed: Option<Dismissal>,
     /// Until it asks again whether it is still wanted.
     pub(super) ticks_to_ask: u32,
     /// About so many bytes were written since the region's size was looked at.

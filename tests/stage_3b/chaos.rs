@@ -17,7 +17,9 @@ fn begin(setup: Setup, mix: Mix, trouble: Nemesis) -> Sim {
     sim.clients(mix);
     let right = sim.split("k5");
     sim.add_peer(right, 4);
+    // One of them does not lead yet.
     sim.transfer(1, 2);
+    sim.transfer(1, 3);
     sim.trouble(trouble);
     sim
 }

@@ -16,11 +16,17 @@ pub struct CommitByMajority {
     checked: BTreeMap<RegionId, Index>,
     /// How many members the peer's region had at its last step: what is committed in this step may have changed that.
     members: BTreeMap<Place, usize>,
+    /// What peers had on disk that are gone, as far as nobody had called it committed by then. A member that is late with a removal may
+    /// have the removed peer's acknowledgement, and count it: of any two majorities, before and after the removal, two members meet.
+    departed: Vec<(RegionId, u64, BTreeMap<Index, Term>)>,
 }
 
 impl Invariant for CommitByMajority {
     fn forget(&mut self, at: Place) {
-        self.disks.remove(&at);
+        let checked = self.checked.get(&at.1).copied().unwrap_or_default();
+        if let Some(mut log) = self.disks.remove(&at) {
+            self.departed.push((at.1, at.0, log.split_off(&(checked + 1))));
+        }
         self.members.remove(&at);
     }
 
@@ -44,7 +50,12 @@ impl Invariant for CommitByMajority {
                 .disks
                 .iter()
                 .filter(|((_, region), log)| *region == at.1 && log.get(&index).copied() == term);
-            let holders: Vec<u64> = holders.map(|((store, _), _)| *store).collect();
+            let departed = self
+                .departed
+                .iter()
+                .filter(|(region, _, log)| *region == at.1 && log.get(&index).copied() == term);
+            let holders: Vec<u64> =
+                holders.map(|((store, _), _)| *store).chain(departed.map(|(_, store, _)| *store)).collect();
             check(holders.len() > members / 2, || {
                 let term = term.unwrap_or_default();
                 format!(
