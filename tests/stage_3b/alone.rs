@@ -64,7 +64,9 @@ impl Alone {
         let disk = MemDisk::new();
         let engines = open(&disk);
         bootstrap_store(&engines, StoreName { cluster: 1, store: 1 }).expect("a new disk");
-        bootstrap_region(&engines, region).expect("a new disk");
+        if region.id != 0 {
+            bootstrap_region(&engines, region).expect("a new disk");
+        }
         drop(engines);
         let mut alone = Alone {
             disk,
@@ -78,6 +80,13 @@ impl Alone {
         };
         alone.restart();
         alone
+    }
+
+    /// Store 1, without any region.
+    pub fn empty() -> Alone {
+        let mut elsewhere = region("b", "p", 0);
+        elsewhere.id = 0;
+        Alone::new(quiet(), &elsewhere)
     }
 
     /// The only peer of a region `b..p`, and it leads.
@@ -271,16 +280,22 @@ impl Alone {
 
     /// A message of peer `from`, as for the region as the sender knows it.
     pub fn hear(&mut self, region: &Region, from: Member, message: Message) {
-        let to = *region.peer_on(1).expect("it is for a peer here");
-        let message = Some(Message { from: from.id, to: to.id, ..message });
+        self.give(Event::RaftMessage(envelope(region, from, message)));
+    }
+
+    /// A snapshot of peer `from`, whose files are here.
+    pub fn hear_snapshot(&mut self, region: &Region, from: Member, message: Message) {
+        self.give(Event::Snapshot { message: envelope(region, from, message), copy: 1 });
+    }
+
+    /// Somebody says that this peer was removed from its region.
+    pub fn tell_to_go(&mut self, region_id: u64, peer: Member, epoch: RegionEpoch) {
         self.give(Event::RaftMessage(RaftMessage {
-            region_id: region.id,
-            from_peer: Some(from),
-            to_peer: Some(to),
-            message,
-            region_epoch: region.region_epoch,
-            start_key: region.start_key.clone(),
-            end_key: region.end_key.clone(),
+            region_id,
+            from_peer: Some(member(1, 2)),
+            to_peer: Some(peer),
+            region_epoch: Some(epoch),
+            is_tombstone: true,
             ..Default::default()
         }));
     }
@@ -293,6 +308,20 @@ impl Alone {
         self.sent = others;
         let these: Vec<RaftMessage> = these;
         these.into_iter().filter_map(|m| m.message).collect()
+    }
+}
+
+fn envelope(region: &Region, from: Member, message: Message) -> RaftMessage {
+    let to = *region.peer_on(1).expect("it is for a peer here");
+    RaftMessage {
+        region_id: region.id,
+        from_peer: Some(from),
+        to_peer: Some(to),
+        message: Some(Message { from: from.id, to: to.id, ..message }),
+        region_epoch: region.region_epoch,
+        start_key: region.start_key.clone(),
+        end_key: region.end_key.clone(),
+        ..Default::default()
     }
 }
 
