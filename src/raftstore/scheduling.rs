@@ -87,7 +87,8 @@ impl Store {
 
     /// The region's size is known, and where it could be cut, if it is too large.
     ///
-    /// After: the size is remembered, as long as it is of the region as it is now; ids for a split have been asked for, if one is needed.
+    /// After: the size is remembered, as long as it is of the region as it is now, and this peer leads it, which alone can do something about
+    /// it; ids for a split have been asked for, if one is needed.
     pub(super) fn on_split_checked(
         &mut self,
         id: RegionId,
@@ -98,11 +99,12 @@ impl Store {
         // LAB 3b BEGIN idle: `checking`, `size`; Task::AskSplit
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.checking = false;
-        if peer.region().region_epoch != Some(epoch) {
+        if peer.region().region_epoch != Some(epoch) || !peer.is_leader() {
+            peer.size = None;
             return;
         }
         peer.size = Some(size);
-        if let Some(key) = key.filter(|_| peer.is_leader()) {
+        if let Some(key) = key {
             peer.checking = true;
             self.tasks.push(Task::AskSplit { region: Box::new(peer.region().clone()), key });
         }

@@ -17,7 +17,7 @@ impl Peer {
     ///
     /// # Errors
     /// `KeyNotInRegion` for a key that is not inside: the region's own start is not, for nothing would be left of it. `BadCommand` where the
-    /// number of peers of a new region is not that of the region.
+    /// number of peers of a new region is not that of the region, or an id is the region's own, or that of one of its peers.
     pub(super) fn check_split(&self, cuts: &[Cut]) -> Result<(), Error> {
         // LAB 3b BEGIN: every key, every list of ids
         let region = self.region();
@@ -27,6 +27,11 @@ impl Peer {
             }
             if cut.peers.len() != region.peers.len() {
                 let why = "a split has an id for each peer of each new region";
+                return Err(Rejection::BadCommand(why).into());
+            }
+            let is_taken = |id: &u64| region.peers.iter().any(|peer| peer.id == *id);
+            if cut.region == region.id || cut.peers.iter().any(is_taken) {
+                let why = "the ids of a new region and of its peers are new";
                 return Err(Rejection::BadCommand(why).into());
             }
         }
@@ -40,7 +45,7 @@ impl Store {
     ///
     /// After: the store's picture of the regions has all parts; there is a peer of each new region; where the old region's peer leads, the new
     /// ones campaign, and the scheduler is told. What is known of the old region's size is forgotten. A candidate's message that came too early
-    /// has reached the peer that it was for.
+    /// has reached the peer that it was for, or is forgotten, if that is not to be here.
     pub(super) fn settle_split(
         &mut self,
         id: RegionId,
@@ -62,6 +67,7 @@ impl Store {
                 self.on_raft_message(early)?;
             }
         }
+        parts.iter().for_each(|part| drop(self.early.remove(&part.id)));
         if leads {
             self.tasks.push(Task::ReportSplit(parts.to_vec()));
         }

@@ -6,8 +6,8 @@ use crate::engine::{Cf, Cursor, EngineError, Snapshot};
 use crate::proto::metapb::Region;
 
 /// Looks at all keys and values of a region, in all data column families. Returns how many bytes they have; and, if that is more than
-/// `max_size`, the key at which to cut the region: what lies before it is about half. `None` where there is no such key, since all is under
-/// one.
+/// `max_size`, the key at which to cut the region: something lies before it, about half if the sizes of the pairs allow. `None` where there is
+/// no such key, since all is under one: a cut there would leave nothing on one side, and the other as large as before.
 ///
 /// Memory: one pair of each family at a time.
 ///
@@ -28,13 +28,15 @@ pub fn check_split(
         return Ok((size, None));
     }
     let mut passed = 0;
-    let mut middle = None;
+    let (mut first, mut middle) = (None, None);
     walk(region, data, |key, value| {
-        if 2 * passed >= size && key > &region.start_key[..] {
+        // A large pair may be the last one: then it is cut off, although less than half lies before it.
+        if *first.get_or_insert_with(|| Bytes::copy_from_slice(key)) != key {
             middle = Some(Bytes::copy_from_slice(key));
         }
+        let is_half = 2 * passed >= size;
         passed += (key.len() + value.len()) as u64;
-        middle.is_none()
+        middle.is_none() || !is_half
     })?;
     Ok((size, middle))
     // LAB 3b END

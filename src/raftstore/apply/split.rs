@@ -31,7 +31,8 @@ impl Peer {
     /// of the new regions ([`RegionChange::Split`]).
     ///
     /// A new region whose record here says that its peer was removed again (`Tombstone`: this store is late) does not come back: nothing
-    /// is left of it here, its part of the data neither.
+    /// is left of it here, its part of the data neither. The same goes for a region without a peer on this store: a peer that was removed may
+    /// still get what came behind its removal.
     ///
     /// Returns all regions, from left to right.
     pub(super) fn execute_split(
@@ -63,7 +64,7 @@ impl Peer {
         for part in &parts {
             if part.id == old.id {
                 self.node.storage_mut().set_region(part.clone(), round.batch());
-            } else if is_gone(part, round)? {
+            } else if part.peer_on(self.meta.store_id).is_none() || is_gone(part, round)? {
                 Cf::DATA.into_iter().for_each(|cf| round.batch().delete_range(cf, part.range()));
             } else {
                 put_initial_region(round.batch(), part);

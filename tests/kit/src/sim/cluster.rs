@@ -81,6 +81,8 @@ pub struct Sim {
     pub(super) silent: BTreeMap<u64, StoreId>,
     pub(super) workload: Workload,
     pub(super) trouble: Option<Nemesis>,
+    /// Until then a store may still stop for what happened while there was trouble.
+    pub(super) aftermath: Micros,
     /// What goes wrong next.
     pub(super) deck: Vec<Stroke>,
     pub(super) watch: Watch,
@@ -120,6 +122,7 @@ impl Sim {
             silent: BTreeMap::new(),
             workload: Workload::none(),
             trouble: None,
+            aftermath: 0,
             deck: Vec::new(),
             watch: Watch::new(),
             snapshots: Snapshots::default(),

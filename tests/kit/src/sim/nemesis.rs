@@ -8,6 +8,9 @@ use super::network::Weather;
 use super::reshape::Reshape;
 use super::{Crash, Micros, Sim, millis};
 
+/// So long after the trouble a store may still stop because of it.
+const AFTERMATH: Micros = millis(500);
+
 /// What may go wrong, and how often something does.
 #[derive(Clone, Debug)]
 pub struct Nemesis {
@@ -121,7 +124,9 @@ impl Sim {
     /// No more trouble: links are mended, clocks and disks are right, everybody is up.
     pub fn end_trouble(&mut self) {
         self.say("the trouble ends");
-        self.trouble = None;
+        if self.trouble.take().is_some() {
+            self.aftermath = self.now + AFTERMATH;
+        }
         self.deck.clear();
         self.network.weather = Weather::default();
         self.heal();
@@ -207,9 +212,10 @@ impl Sim {
         }
     }
 
-    /// A store went down at a planned write, or gave up: while there is trouble, it comes back by itself.
+    /// A store went down at a planned write, or gave up: while there is trouble, it comes back by itself. And for a while longer: a store may
+    /// learn late that a worker's write has failed.
     pub(super) fn plan_return(&mut self, id: StoreId) {
-        if self.trouble.is_some() {
+        if self.trouble.is_some() || self.now < self.aftermath {
             let wait = millis(20) + self.rng.below(millis(400));
             self.schedule(wait, Happening::Restart(id));
         }

@@ -25,6 +25,9 @@ use super::{CLUSTER, Micros, Sim, millis, secs};
 /// How long a change of a region may take that a test waits for.
 const LIMIT: Micros = secs(20);
 
+/// How long a store's owner waits for the scheduler's answer.
+const GIVEN_UP: Micros = millis(400);
+
 /// The scheduler of the cluster, if it has one that speaks to the stores. It gives ids in any case.
 pub(super) struct Placement {
     pub scheduler: Scheduler,
@@ -54,12 +57,17 @@ impl Placement {
 
 /// What stores and clients say to the scheduler.
 impl Sim {
-    /// A store has something for the scheduler.
+    /// A store has something for the scheduler. A question that cannot be brought there is given up after a while, and the store is told.
     pub(super) fn send_to_scheduler(&mut self, id: StoreId, task: Task, delay: Micros) {
+        let boot = self.machines[&id].boot;
         if !self.placement.is_on || self.network.loses_client(id, &mut self.rng) {
+            if let Task::AskSplit { region, key } = task {
+                let done = TaskDone::SplitIds { region, key, ids: None };
+                self.schedule(delay + GIVEN_UP, Happening::TaskDone(id, boot, Box::new(done)));
+            }
             return;
         }
-        let (latency, boot) = (self.client_latency(), self.machines[&id].boot);
+        let latency = self.client_latency();
         self.schedule(delay + latency, Happening::AtScheduler(id, boot, Box::new(task)));
     }
 

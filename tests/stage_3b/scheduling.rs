@@ -1,0 +1,537 @@
+//! What a store tells the scheduler, what it asks, and what it does with the answers: one store, driven by hand.
+
+use pretty_assertions::assert_eq;
+use raftkv::proto::eraftpb::{ConfChangeType, Message, MessageType};
+use raftkv::proto::metapb::{Peer as Member, Region, RegionEpoch};
+use raftkv::proto::pdpb::{
+    ChangePeer, RegionHeartbeatRequest, RegionHeartbeatResponse, SplitId, TransferLeader,
+};
+use raftkv::raftstore::{Config, Event, Task, TaskDone};
+use raftkv_testkit::lab;
+use rstest::rstest;
+
+use crate::alone::{Alone, bytes, entry, epoch, member, put, quiet, region, split};
+
+/// Reports every 10 ticks, looks at sizes every 5, and 100 bytes are the most that a region may have.
+fn busy() -> Config {
+    Config { heartbeat_to_scheduler_ticks: 10, split_check_ticks: 5, region_max_size: 100, ..quiet() }
+}
+
+fn seldom() -> Config {
+    Config { heartbeat_to_scheduler_ticks: 10_000, split_check_ticks: 0, ..quiet() }
+}
+
+fn leader_of(config: Config) -> Alone {
+    Alone::leader_of(config, &region("b", "p", 1))
+}
+
+fn reports(alone: &mut Alone) -> Vec<RegionHeartbeatRequest> {
+    alone.take(|task| if let Task::ReportRegion(report) = task { Some((**report).clone()) } else { None })
+}
+
+/// The regions that are to be looked at.
+fn looks(alone: &mut Alone) -> Vec<u64> {
+    alone.take(|task| if let Task::CheckSplit { region, .. } = task { Some(region.id) } else { None })
+}
+
+/// The regions, and the keys, for which ids are wanted.
+fn asked(alone: &mut Alone) -> Vec<(Region, String)> {
+    alone.take(|task| match task {
+        Task::AskSplit { region, key } => {
+            Some(((**region).clone(), String::from_utf8_lossy(key).into_owned()))
+        }
+        _ => None,
+    })
+}
+
+fn checked(alone: &mut Alone, region: u64, epoch: RegionEpoch, result: Result<(u64, Option<&str>), String>) {
+    let result = result.map(|(size, key)| (size, key.map(bytes)));
+    alone.give(Event::TaskDone(TaskDone::SplitChecked { region, epoch, result }));
+}
+
+fn ids(alone: &mut Alone, region: &Region, key: &str, ids: Option<(u64, &[u64])>) {
+    let ids = ids.map(|(new_region_id, peers)| SplitId { new_region_id, new_peer_ids: peers.to_vec() });
+    alone.give(Event::TaskDone(TaskDone::SplitIds {
+        region: Box::new(region.clone()),
+        key: bytes(key),
+        ids,
+    }));
+}
+
+fn order_for(region: &Region) -> RegionHeartbeatResponse {
+    let region_epoch = region.region_epoch;
+    RegionHeartbeatResponse { region_id: region.id, region_epoch, ..Default::default() }
+}
+
+fn change_order(region: &Region, kind: ConfChangeType, peer: Member) -> RegionHeartbeatResponse {
+    let change_peer = Some(ChangePeer { peer: Some(peer), change_type: kind.into() });
+    RegionHeartbeatResponse { change_peer, ..order_for(region) }
+}
+
+fn give_order(alone: &mut Alone, order: RegionHeartbeatResponse) {
+    alone.give(Event::TaskDone(TaskDone::Ordered(Box::new(order))));
+}
+
+/// Store 1 leads a region of three: peer 72 has voted for it, and answers; peer 73 is never heard of.
+fn leader_of_three(config: Config) -> Alone {
+    let old = region("b", "p", 3);
+    let mut alone = Alone::new(config, &old);
+    for _ in 0..100 {
+        alone.tick(1);
+        for vote in alone.take_sent(7, MessageType::MsgRequestVote) {
+            let answer =
+                Message { msg_type: MessageType::MsgRequestVoteResponse.into(), ..Default::default() };
+            if vote.to == 72 {
+                alone.hear(&old, member(72, 2), Message { term: vote.term, ..answer });
+            }
+        }
+        if alone.peer(7).is_leader() {
+            acknowledge(&mut alone, 7, member(72, 2));
+            return alone;
+        }
+    }
+    panic!("with two of three votes it leads (section 5.2)");
+}
+
+/// A follower says that it has the whole log of a region, and hears what the leader makes of that.
+fn acknowledge(alone: &mut Alone, id: u64, from: Member) {
+    let peer = alone.peer(id);
+    let (term, index) = (peer.term(), peer.node().raft().log().last_index());
+    let msg_type = MessageType::MsgAppendResponse.into();
+    let region = alone.region(id).clone();
+    alone.hear(&region, from, Message { msg_type, term, index, ..Default::default() });
+}
+
+/// Somebody else leads from now on.
+fn overthrow(alone: &mut Alone) {
+    let term = alone.peer(7).term() + 1;
+    let msg_type = MessageType::MsgHeartbeat.into();
+    alone.hear(&region("b", "p", 3), member(72, 2), Message { msg_type, term, ..Default::default() });
+    assert!(!alone.peer(7).is_leader(), "a leader of a later term is followed (section 5.1)");
+}
+
+/// At intervals a leader tells the scheduler its region, who leads it, and in which term.
+#[test]
+fn a_leader_reports() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(15);
+    alone.tasks.clear();
+    alone.tick(100);
+    let reports = reports(&mut alone);
+    assert!((9..=11).contains(&reports.len()), "every 10 ticks: {} in 100 ticks", reports.len());
+    for report in &reports {
+        assert_eq!(report.region.as_ref(), Some(alone.region(7)));
+        assert_eq!(report.leader, Some(member(71, 1)));
+        assert_eq!(report.term, alone.peer(7).term());
+        assert_eq!(report.pending_peers, []);
+    }
+}
+
+/// So does each leader here, for its own region.
+#[test]
+fn each_region_is_reported() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.split(7, &[("d", 8, &[81]), ("h", 9, &[91])], false);
+    alone.tick(2);
+    alone.tasks.clear();
+    alone.tick(100);
+    let reports = reports(&mut alone);
+    for (id, peer) in [(7, 71), (8, 81), (9, 91)] {
+        let own: Vec<_> = reports.iter().filter(|r| r.region.as_ref() == Some(alone.region(id))).collect();
+        assert!((9..=11).contains(&own.len()), "region {id}: {} in 100 ticks", own.len());
+        assert!(own.iter().all(|report| report.leader == Some(member(peer, 1))), "region {id}");
+    }
+}
+
+/// Only leaders: what a follower knows may be old.
+#[test]
+fn a_follower_does_not() {
+    let _lab = lab!();
+    let mut alone = leader_of_three(busy());
+    alone.tick(20);
+    assert!(!reports(&mut alone).is_empty(), "a leader does");
+    overthrow(&mut alone);
+    alone.tasks.clear();
+    alone.tick(9);
+    assert_eq!(
+        alone
+            .tasks
+            .iter()
+            .filter(|task| matches!(task, Task::ReportRegion(_) | Task::CheckSplit { .. }))
+            .count(),
+        0
+    );
+}
+
+/// A store reports itself at intervals, whether it leads or not, and says how many regions it has.
+#[test]
+fn a_store_reports_itself() {
+    let _lab = lab!();
+    let mut alone = Alone::new(Config { election_ticks: 1000, ..busy() }, &region("b", "p", 3));
+    alone.tick(100);
+    let stats =
+        alone.take(|task| if let Task::ReportStore(report) = task { report.stats.clone() } else { None });
+    assert!((9..=11).contains(&stats.len()), "every 10 ticks: {} in 100 ticks", stats.len());
+    assert!(stats.iter().all(|stats| (stats.store_id, stats.region_count) == (1, 1)), "{stats:?}");
+}
+
+/// Without an interval nothing is reported.
+#[test]
+fn no_interval_no_reports() {
+    let _lab = lab!();
+    let mut alone = leader_of(Config { split_check_ticks: 5, region_max_size: 100, ..quiet() });
+    alone.tick(50);
+    let is_report = |task: &Task| matches!(task, Task::ReportRegion(_) | Task::ReportStore(_));
+    assert!(!alone.tasks.iter().any(is_report));
+    assert!(!looks(&mut alone).is_empty(), "sizes are looked at all the same");
+}
+
+/// A new leader says so at once, not at the next interval; and then nothing more until there is news.
+#[test]
+fn a_new_leader_reports_at_once() {
+    let _lab = lab!();
+    let mut alone = leader_of(seldom());
+    alone.tick(100);
+    assert_eq!(reports(&mut alone).len(), 1, "it leads now, and that is all");
+}
+
+/// And again, when it has lost the leadership and got it back.
+#[test]
+fn a_leader_again_reports_at_once() {
+    let _lab = lab!();
+    let mut alone = leader_of_three(seldom());
+    alone.tick(3);
+    overthrow(&mut alone);
+    alone.tick(1);
+    assert_eq!(reports(&mut alone).len(), 1, "so far it has led once");
+    for _ in 0..100 {
+        alone.tick(1);
+        for vote in alone.take_sent(7, MessageType::MsgRequestVote) {
+            let msg_type = MessageType::MsgRequestVoteResponse.into();
+            let answer = Message { msg_type, term: vote.term, ..Default::default() };
+            if vote.to == 72 {
+                alone.hear(&region("b", "p", 3), member(72, 2), answer);
+            }
+        }
+    }
+    assert!(alone.peer(7).is_leader());
+    assert_eq!(reports(&mut alone).len(), 1, "it leads again, and nobody knows");
+}
+
+/// A change of the region is told at once: its keys, or its members. Of a new region the new leader tells.
+#[test]
+fn changes_are_reported_at_once() {
+    let _lab = lab!();
+    let mut alone = leader_of(seldom());
+    alone.tick(2);
+    alone.tasks.clear();
+    alone.split(7, &[("h", 8, &[81])], false);
+    alone.tick(2);
+    let mut told: Vec<Region> = reports(&mut alone).into_iter().filter_map(|report| report.region).collect();
+    told.sort_by_key(|region| region.id);
+    assert_eq!(told, [alone.region(7).clone(), alone.region(8).clone()], "each once");
+    let old = alone.region(7).clone();
+    give_order(&mut alone, change_order(&old, ConfChangeType::AddNode, member(72, 2)));
+    alone.tick(2);
+    let told: Vec<Region> = reports(&mut alone).into_iter().filter_map(|report| report.region).collect();
+    assert_eq!(told, [alone.region(7).clone()]);
+    assert_eq!(told[0].peers.len(), 2);
+}
+
+/// A member that has nothing yet is pending: the scheduler must not count on it. As soon as it has the log, it is not.
+#[test]
+fn who_has_nothing_is_pending() {
+    let _lab = lab!();
+    let mut alone = leader_of_three(busy());
+    alone.tasks.clear();
+    alone.tick(11);
+    let report = reports(&mut alone).pop().expect("a report in 11 ticks");
+    assert_eq!(report.pending_peers, [member(73, 3)], "peer 73 has never answered");
+    acknowledge(&mut alone, 7, member(73, 3));
+    alone.tick(11);
+    let report = reports(&mut alone).pop().expect("a report in 11 ticks");
+    assert_eq!(report.pending_peers, []);
+}
+
+/// A leader has its region's size looked at, one look at a time, for the region as it is now.
+#[test]
+fn one_look_at_a_time() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(100);
+    let seen = alone.take(|task| match task {
+        Task::CheckSplit { region, max_size, .. } => Some(((**region).clone(), *max_size)),
+        _ => None,
+    });
+    assert_eq!(seen, [(alone.region(7).clone(), 100)], "nobody has answered yet, so one look in 100 ticks");
+}
+
+/// A region that is known to be small is looked at again when enough was written, and not before.
+#[test]
+fn looked_at_again_after_writes() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(10);
+    looks(&mut alone);
+    checked(&mut alone, 7, epoch(4, 6), Ok((50, None)));
+    alone.tick(20);
+    assert_eq!(looks(&mut alone), [0_u64; 0], "nothing was written");
+    for key in ["c", "d", "e"] {
+        let request = alone.command(7, vec![put(key, &"x".repeat(40))]);
+        alone.ask(&request).expect("a put");
+    }
+    alone.tick(20);
+    assert_eq!(looks(&mut alone), [7], "more was written than the region may have");
+}
+
+/// What was found is told to the scheduler.
+#[test]
+fn the_size_is_reported() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(10);
+    checked(&mut alone, 7, epoch(4, 6), Ok((50, None)));
+    alone.tasks.clear();
+    alone.tick(11);
+    assert_eq!(reports(&mut alone).pop().expect("a report in 11 ticks").approximate_size, 50);
+}
+
+/// A region that is too large is to be split where its middle is: ids are asked for, once.
+#[test]
+fn ids_are_asked_for() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(10);
+    alone.tasks.clear();
+    checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
+    assert_eq!(asked(&mut alone), [(alone.region(7).clone(), "h".to_string())]);
+    alone.tick(50);
+    assert!(asked(&mut alone).is_empty() && looks(&mut alone).is_empty(), "the answer is still to come");
+}
+
+/// With ids the region is split there: the old one keeps the left half.
+#[test]
+fn ids_make_a_split() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    let old = alone.region(7).clone();
+    ids(&mut alone, &old, "h", Some((8, &[81])));
+    assert_eq!((&alone.region(7).end_key[..], &alone.region(8).start_key[..]), (&b"h"[..], &b"h"[..]));
+    assert_eq!(alone.peer(8).id(), 81);
+}
+
+/// No ids, since the scheduler does not want it, or is out of reach: another look leads there again.
+#[test]
+fn without_ids_it_is_tried_again() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    let old = alone.region(7).clone();
+    for _ in 0..3 {
+        alone.tick(10);
+        assert_eq!(looks(&mut alone), [7], "the region is still too large, whoever knows");
+        checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
+        assert_eq!(asked(&mut alone).len(), 1);
+        ids(&mut alone, &old, "h", None);
+        assert!(!alone.has_peer(8));
+    }
+}
+
+/// A look that took so long that the region has changed says nothing: nothing is asked for, and the region as it is now is looked at.
+#[test]
+fn a_late_look() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(10);
+    assert_eq!(looks(&mut alone), [7]);
+    alone.split(7, &[("h", 8, &[81])], false);
+    alone.tasks.clear();
+    checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
+    assert!(asked(&mut alone).is_empty(), "that was another edition of the region");
+    alone.tick(10);
+    let mut again = looks(&mut alone);
+    again.sort_unstable();
+    assert_eq!(again, [7, 8]);
+}
+
+/// Ids that come so late that the region has changed are not used: they are for other members, or other keys.
+#[test]
+fn late_ids() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    let old = alone.region(7).clone();
+    alone.split(7, &[("h", 8, &[81])], false);
+    ids(&mut alone, &old, "d", Some((9, &[91])));
+    assert!(!alone.has_peer(9));
+    assert_eq!(alone.region(7).region_epoch, Some(epoch(4, 7)));
+}
+
+/// What is known of the old region's size says nothing of its parts: each is looked at after the split.
+#[test]
+fn parts_are_looked_at() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(10);
+    checked(&mut alone, 7, epoch(4, 6), Ok((90, None)));
+    alone.split(7, &[("h", 8, &[81])], false);
+    alone.tasks.clear();
+    alone.tick(11);
+    let sizes: Vec<u64> = alone
+        .tasks
+        .iter()
+        .filter_map(|task| if let Task::ReportRegion(r) = task { Some(r.approximate_size) } else { None })
+        .collect();
+    assert!(!sizes.contains(&90), "nobody says that a part is as large as the whole was: {sizes:?}");
+    let mut again = looks(&mut alone);
+    again.sort_unstable();
+    assert_eq!(again, [7, 8]);
+}
+
+/// A look that fails is no reason to split, nor to look no more.
+#[test]
+fn a_look_that_fails() {
+    let _lab = lab!();
+    let mut alone = leader_of(busy());
+    alone.tick(10);
+    alone.tasks.clear();
+    checked(&mut alone, 7, epoch(4, 6), Err("the disk is slow today".into()));
+    assert!(asked(&mut alone).is_empty());
+    let request = alone.command(7, vec![put("c", &"x".repeat(120))]);
+    alone.ask(&request).expect("a put");
+    alone.tick(10);
+    assert_eq!(looks(&mut alone), [7]);
+}
+
+/// Only a leader has its region looked at, and only a leader asks for ids. One who has lost the leadership meanwhile, and gets it back, looks again:
+/// the region is as large as it was.
+#[test]
+fn only_a_leader_splits() {
+    let _lab = lab!();
+    let mut alone = leader_of_three(busy());
+    alone.tick(6);
+    assert_eq!(looks(&mut alone), [7]);
+    overthrow(&mut alone);
+    checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
+    assert!(asked(&mut alone).is_empty(), "it does not lead");
+    alone.tick(6);
+    assert_eq!(looks(&mut alone), [0_u64; 0], "it does not lead");
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        alone.tick(1);
+        for vote in alone.take_sent(7, MessageType::MsgRequestVote) {
+            let msg_type = MessageType::MsgRequestVoteResponse.into();
+            let answer = Message { msg_type, term: vote.term, ..Default::default() };
+            if vote.to == 72 {
+                alone.hear(&region("b", "p", 3), member(72, 2), answer);
+            }
+        }
+        seen.extend(looks(&mut alone));
+    }
+    assert_eq!(seen, [7], "it leads again, and the region is too large");
+}
+
+/// Without an interval no size is looked at.
+#[test]
+fn no_interval_no_looks() {
+    let _lab = lab!();
+    let mut alone = leader_of(Config { split_check_ticks: 0, ..busy() });
+    alone.tick(50);
+    assert!(!alone.tasks.iter().any(|task| matches!(task, Task::CheckSplit { .. })));
+    assert!(!reports(&mut alone).is_empty(), "reports are made all the same");
+}
+
+/// The leader tells the scheduler of a split: all parts, from left to right. Followers do not.
+#[rstest]
+#[case::left(false, [7, 8])]
+#[case::right(true, [8, 7])]
+fn a_split_is_reported(#[case] right_derive: bool, #[case] order: [u64; 2]) {
+    let _lab = lab!();
+    let told = |alone: &mut Alone| {
+        alone.take(|task| if let Task::ReportSplit(regions) = task { Some(regions.clone()) } else { None })
+    };
+    let mut alone = leader_of(seldom());
+    alone.split(7, &[("h", 8, &[81])], right_derive);
+    let parts = order.map(|id| alone.region(id).clone()).to_vec();
+    assert_eq!(told(&mut alone), [parts]);
+    let old = region("b", "p", 3);
+    let mut follower = Alone::new(seldom(), &old);
+    let request = follower.change(7, split(&[("h", 8, &[81, 82, 83])], right_derive));
+    follower.append(&old, member(72, 2), (5, 5), vec![entry(6, &request)]);
+    assert!(follower.has_peer(8));
+    assert_eq!(told(&mut follower), Vec::<Vec<Region>>::new());
+}
+
+/// The scheduler orders a new member, and it comes; an order that comes twice is carried out once, since the region is another edition by
+/// then.
+#[test]
+fn an_order_to_add() {
+    let _lab = lab!();
+    let mut alone = leader_of(seldom());
+    let old = alone.region(7).clone();
+    for _ in 0..3 {
+        give_order(&mut alone, change_order(&old, ConfChangeType::AddNode, member(72, 2)));
+        assert_eq!(alone.region(7).peers, [member(71, 1), member(72, 2)]);
+        assert_eq!(alone.region(7).region_epoch, Some(epoch(5, 6)));
+    }
+    give_order(&mut alone, change_order(&old, ConfChangeType::AddNode, member(73, 3)));
+    acknowledge(&mut alone, 7, member(72, 2));
+    assert_eq!(alone.region(7).peers.len(), 2, "an order for an old edition is not carried out");
+}
+
+/// It orders a member to go, and that goes.
+#[test]
+fn an_order_to_remove() {
+    let _lab = lab!();
+    let mut alone = leader_of_three(seldom());
+    let old = alone.region(7).clone();
+    for _ in 0..2 {
+        give_order(&mut alone, change_order(&old, ConfChangeType::RemoveNode, member(73, 3)));
+        acknowledge(&mut alone, 7, member(72, 2));
+        assert_eq!(alone.region(7).peers, [member(71, 1), member(72, 2)]);
+        assert_eq!(alone.region(7).region_epoch, Some(epoch(5, 6)));
+    }
+}
+
+/// It orders the leadership handed over: the successor, which has all, is told to stand at once (thesis, section 3.10). Not so for an old
+/// edition of the region.
+#[rstest]
+#[case::for_now(epoch(4, 6), true)]
+#[case::other_members(epoch(3, 6), false)]
+#[case::other_keys(epoch(4, 5), false)]
+fn an_order_to_hand_over(#[case] edition: RegionEpoch, #[case] carried_out: bool) {
+    let _lab = lab!();
+    let mut alone = leader_of_three(seldom());
+    alone.sent.clear();
+    let transfer_leader = Some(TransferLeader { peer: Some(member(72, 2)), ..Default::default() });
+    let order = order_for(&region("b", "p", 3));
+    let region_epoch = Some(edition);
+    give_order(&mut alone, RegionHeartbeatResponse { transfer_leader, region_epoch, ..order });
+    let told = alone.take_sent(7, MessageType::MsgTimeoutNow);
+    assert_eq!(told.iter().map(|m| m.to).collect::<Vec<_>>(), if carried_out { vec![72] } else { vec![] });
+    let change = change_order(&region("b", "p", 3), ConfChangeType::RemoveNode, member(73, 3));
+    if !carried_out {
+        give_order(&mut alone, change);
+        acknowledge(&mut alone, 7, member(72, 2));
+        assert_eq!(alone.region(7).peers.len(), 2, "an order for the edition at hand is");
+    }
+}
+
+/// An order for a region that is not here, for a peer that does not lead, or that orders nothing, does nothing.
+#[test]
+fn orders_for_nobody() {
+    let _lab = lab!();
+    let mut alone = leader_of_three(seldom());
+    let old = alone.region(7).clone();
+    let log = |alone: &Alone| alone.peer(7).node().raft().log().last_index();
+    let before = log(&alone);
+    let elsewhere = Region { id: 99, ..old.clone() };
+    give_order(&mut alone, change_order(&elsewhere, ConfChangeType::AddNode, member(74, 4)));
+    give_order(&mut alone, order_for(&old));
+    assert_eq!((log(&alone), alone.failure.clone()), (before, None));
+    give_order(&mut alone, change_order(&old, ConfChangeType::AddNode, member(74, 4)));
+    assert_eq!(log(&alone), before + 1, "this one is for the leader");
+    overthrow(&mut alone);
+    give_order(&mut alone, change_order(&old, ConfChangeType::AddNode, member(74, 4)));
+    assert_eq!((log(&alone), alone.failure.clone()), (before + 1, None));
+}

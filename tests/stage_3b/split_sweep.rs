@@ -1,0 +1,159 @@
+//! A split writes to both disks, and the machine may stop at each write: before it or after it, with the power or only the process.
+
+use pretty_assertions::assert_eq;
+use raftkv::engine::Fault as WriteFault;
+use raftkv::proto::raft_serverpb::PeerState;
+use raftkv_testkit::lab;
+use raftkv_testkit::sim::{Fault, Setup, Sim, batch_split, millis};
+use rstest::rstest;
+
+use crate::alone::{Alone, entry, epoch, member, quiet, region, split};
+
+/// Stops a store that applies a split, at its `n`-th write from now, and starts it again. False if there is no such write.
+fn stop_alone(alone: &mut Alone, n: u64, fault: WriteFault, power_cut: bool) -> bool {
+    let old = region("b", "p", 3);
+    let request = alone.change(7, split(&[("h", 8, &[81, 82, 83]), ("k", 9, &[91, 92, 93])], false));
+    alone.disk.plan(alone.disk.writes() + n, fault);
+    alone.append(&old, member(72, 2), (5, 5), vec![entry(6, &request)]);
+    let stopped = alone.failure.is_some();
+    alone.disk.call_off();
+    if power_cut {
+        alone.power_cut();
+    } else {
+        alone.restart();
+    }
+    stopped
+}
+
+/// Wherever the machine stops: all parts are on its disk, or the old region as it was. And after the next message of the leader the parts are
+/// there, each with its peer.
+#[rstest]
+#[case::power_cut(true)]
+#[case::kill(false)]
+fn all_parts_or_none(#[case] power_cut: bool) {
+    let _lab = lab!();
+    let mut struck = 0;
+    let (mut whole, mut cut) = (0, 0);
+    for fault in [WriteFault::StopBefore, WriteFault::StopAfter] {
+        for n in 1..20 {
+            let mut alone = Alone::new(quiet(), &region("b", "p", 3));
+            if !stop_alone(&mut alone, n, fault, power_cut) {
+                break;
+            }
+            struck += 1;
+            let version = alone.region(7).region_epoch.unwrap_or_default().version;
+            let is_cut = version == 8;
+            assert!(is_cut || version == 6, "{fault:?} at write {n}: version {version}");
+            for id in [8, 9] {
+                let why = format!("{fault:?} at write {n}: region 7 has version {version}");
+                assert_eq!(
+                    alone.has_peer(id),
+                    is_cut,
+                    "{why}, and the peer of region {id} is there, or is not"
+                );
+                assert_eq!(alone.record(id).is_some(), is_cut, "{why}: the record of region {id}");
+            }
+            if is_cut {
+                cut += 1
+            } else {
+                whole += 1
+            }
+            let old = region("b", "p", 3);
+            let heartbeat = raftkv::proto::eraftpb::Message {
+                msg_type: raftkv::proto::eraftpb::MessageType::MsgHeartbeat.into(),
+                term: 6,
+                commit: alone.peer(7).node().raft().log().last_index(),
+                ..Default::default()
+            };
+            alone.hear(&old, member(72, 2), heartbeat);
+            if alone.peer(7).node().raft().log().last_index() == 5 {
+                assert!(!stop_alone(&mut alone, 100, fault, power_cut), "this time nothing fails");
+            }
+            for id in [7, 8, 9] {
+                let peer = alone.peer(id);
+                assert_eq!(
+                    peer.region().region_epoch,
+                    Some(epoch(4, 8)),
+                    "{fault:?} at write {n}: region {id}"
+                );
+                assert_eq!(alone.record(id).map(|record| record.state()), Some(PeerState::Normal));
+                assert!(peer.node().raft().log().last_index() >= 5, "region {id} has the beginning of a log");
+            }
+        }
+    }
+    assert!(struck >= 6, "log and both parts are written: only {struck} stops came");
+    assert!(whole >= 2 && cut >= 2, "stops before the split ({whole}), and behind it ({cut})");
+}
+
+/// What a split says is safe before anything follows from it: after a power cut right behind it, everything is there.
+#[test]
+fn the_split_is_synced() {
+    let _lab = lab!();
+    let mut alone = Alone::leader();
+    alone.put_all(7, &["c", "k"]);
+    alone.split(7, &[("h", 8, &[81])], true);
+    alone.power_cut();
+    assert_eq!((&alone.region(7).start_key[..], &alone.region(8).end_key[..]), (&b"h"[..], &b"h"[..]));
+    alone.tick(50);
+    assert!(alone.peer(7).is_leader() && alone.peer(8).is_leader(), "both regions come back");
+}
+
+/// In a cluster: one of the machines stops at one of its writes around a split. The split is made, or it is not; both parts have all their
+/// peers in the end, and no acknowledged write is lost.
+fn tell(seed: u64, leader: bool, n: u64, fault: WriteFault, power_cut: bool) -> bool {
+    let mut sim = Setup::seeded(seed, 3).scheduler().start();
+    for key in ["a", "k", "z"] {
+        sim.put(key, "old");
+    }
+    let first = sim.leader();
+    sim.settle();
+    let victim = if leader { first } else { sim.others(first)[0] };
+    if power_cut {
+        sim.crash_at_write(victim, n, fault);
+    } else {
+        sim.kill_at_write(victim, n, fault);
+    }
+    let ids = sim.split_ids(1);
+    let new = ids.new_region_id;
+    let request = sim.admin_request(first, 1, batch_split("k", ids));
+    sim.begin_command(first, request);
+    sim.run(millis(60));
+    let struck = sim.struck(Fault::CrashAtWrite) > 0;
+    sim.finish();
+    has_ended(&mut sim, new, &format!("seed {seed}, {fault:?} at write {n} of store {victim}"));
+    struck
+}
+
+fn has_ended(sim: &mut Sim, new: u64, when: &str) {
+    for key in ["a", "k", "z"] {
+        assert_eq!(sim.get(key).as_deref(), Some(&b"old"[..]), "{when}: key {key}");
+    }
+    if sim.region_map().len() == 1 {
+        sim.split("k");
+    } else {
+        assert_eq!(sim.region_at("k").id, new, "{when}");
+    }
+    for store in 1..=3 {
+        assert_eq!(sim.store(store).peers().count(), 2, "{when}: the peers of store {store}");
+    }
+    sim.put("k", "new");
+}
+
+#[rstest]
+#[case::of_the_leader(true)]
+#[case::of_a_follower(false)]
+fn every_write_is_a_crash_point(#[case] leader: bool) {
+    let lab = lab!();
+    for seed in lab.seeds(1) {
+        let mut points = 0;
+        for (fault, power_cut) in
+            [(WriteFault::StopBefore, true), (WriteFault::StopAfter, true), (WriteFault::StopAfter, false)]
+        {
+            points += (1..8).take_while(|n| tell(seed, leader, *n, fault, power_cut)).count();
+        }
+        assert!(
+            points >= 9,
+            "log, parts and the new region's vote are written: only {points} points to stop at"
+        );
+    }
+}
