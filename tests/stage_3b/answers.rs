@@ -73,6 +73,23 @@ fn a_removed_leader_answers() {
     assert_eq!(lone.peer_id(ID), None);
 }
 
+/// A leader that removes another one goes on: those who wait behind that hear what came of their commands.
+#[test]
+fn a_leader_that_stays_answers_in_time() {
+    let _lab = lab!();
+    let mut lone = Lone::with(&[region()]);
+    lone.elect();
+    let (removal, _) = lone.command(change(RemoveNode, peer(3), (3, 5)));
+    let committed = last_index(&lone);
+    let (behind, _) = lone.command(put("e", (3, 5)));
+    let said = lone.acknowledge_up_to(2, committed);
+    let answered: Vec<u64> = said.replies.iter().map(|(id, _)| *id).collect();
+    assert_eq!(answered, [removal], "what is behind is not committed yet: {:?}", said.replies);
+    let said = lone.acknowledge(2);
+    let (id, result) = said.replies.first().expect("now it is");
+    assert!(*id == behind && result.is_ok(), "it was carried out: {:?}", said.replies);
+}
+
 /// A deposed leader that applies its removal: those who still wait there are answered.
 #[test]
 fn a_removed_follower_answers() {

@@ -103,3 +103,20 @@ fn it_restarts(#[values(false, true)] power_cut: bool) {
     sim.until("it asks, and is told to go", secs(10), |sim| sim.peer_of(leader, 1).is_none());
     sim.finish();
 }
+
+/// It has just made a snapshot for somebody, and goes: the files go with it.
+#[test]
+fn it_has_made_a_snapshot() {
+    let lab = lab!();
+    let mut sim = Setup::of(&lab, 4).members(&[1, 2, 3]).scheduler().start();
+    sim.put("a", "1");
+    sim.transfer(1, 1);
+    sim.add_peer(1, 4);
+    sim.until("a new member gets a snapshot", secs(5), |sim| sim.counts().received > 0);
+    assert!(!sim.snapshot_files(1).is_empty(), "others may need it, too: it stays for a while");
+    sim.remove_peer(1, 1);
+    sim.until("the removed leader is told to go", secs(5), |sim| sim.peer_of(1, 1).is_none());
+    sim.run(secs(2));
+    assert_eq!(sim.snapshot_files(1), [] as [String; 0], "nobody needs them any more");
+    sim.finish();
+}

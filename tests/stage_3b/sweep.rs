@@ -71,14 +71,24 @@ fn tell(
     stop.plan(&mut sim, victim);
     let request = sim.admin_request(1, 1, change_peer(kind, peer));
     let asked = sim.begin_command(1, request);
-    sim.run(millis(60));
+    for _ in 0..20 {
+        if sim.struck(Fault::CrashAtWrite) == 0 {
+            sim.run(millis(20));
+        }
+    }
     let _ = sim.take_reply(asked);
     let struck = sim.struck(Fault::CrashAtWrite) > 0;
     sim.run(millis(if struck { 150 } else { 0 }));
-    sim.restart(victim);
+    sim.end_trouble();
     if kind == AddNode {
-        if sim.newest(1).peer_on(store).is_none() {
-            sim.add_peer(1, store);
+        let mut tries = 0;
+        while sim.newest(1).peer_on(store).is_none() {
+            assert!(tries < 20, "{stop:?}: an addition that got lost can be asked for again");
+            tries += 1;
+            // The same again: the first one may be in the log.
+            let leader = sim.leader();
+            let _ = sim.admin(leader, 1, change_peer(kind, peer));
+            sim.run(millis(100));
         }
     } else {
         sim.remove_peer(1, store);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use prost::Message as _;
 use raftkv::ids::{RegionId, StoreId};
-use raftkv::proto::eraftpb::{Entry, MessageType};
+use raftkv::proto::eraftpb::{ConfChange, ConfChangeType, Entry, EntryType, MessageType};
 use raftkv::proto::raft_cmdpb::{CmdType, RaftCmdRequest};
 use raftkv::proto::raft_serverpb::RaftMessage;
 use raftkv::raft::Role;
@@ -325,9 +325,15 @@ fn region_text(region: RegionId) -> String {
     if region == super::REGION { String::new() } else { format!(" region {region}") }
 }
 
-/// A Raft message, with the commands of its entries readable.
+/// A Raft message, with the commands of its entries readable. An envelope with nothing in it is a question, or the word to go.
 fn raft_text(m: &RaftMessage) -> String {
-    let mut raft = m.message.clone().unwrap_or_default();
+    let Some(mut raft) = m.message.clone() else {
+        let id = |peer: &Option<raftkv::proto::metapb::Peer>| peer.as_ref().map_or(0, |peer| peer.id);
+        let what = if m.is_tombstone { "you were removed" } else { "am I still wanted?" };
+        let conf_ver = m.region_epoch.unwrap_or_default().conf_ver;
+        let region = region_text(m.region_id);
+        return format!("{} -> {}  {what} (conf_ver {conf_ver}){region}", id(&m.from_peer), id(&m.to_peer));
+    };
     raft.entries.iter_mut().for_each(|entry| entry.data = command_text(entry).into());
     let region = region_text(m.region_id);
     format!("{}{region}", message_text(&raft))
@@ -337,6 +343,11 @@ fn raft_text(m: &RaftMessage) -> String {
 pub(super) fn command_text(entry: &Entry) -> String {
     if entry.data.is_empty() {
         return String::new();
+    }
+    if entry.entry_type() == EntryType::EntryConfChange {
+        let change = ConfChange::decode(entry.data.clone()).unwrap_or_default();
+        let verb = if change.change_type() == ConfChangeType::RemoveNode { "remove" } else { "add" };
+        return format!("{verb} peer {}", change.node_id);
     }
     let Ok(command) = RaftCmdRequest::decode(entry.data.clone()) else {
         return "(not a command)".to_string();
