@@ -3,6 +3,7 @@
 mod alone;
 mod basic;
 mod chaos;
+mod growth;
 mod placement;
 mod scheduling;
 mod split;
