@@ -156,6 +156,25 @@ fn operators(#[case] operator: Operator, #[case] members: &[u64]) {
     }
 }
 
+/// A region of one grows: as soon as there are two, both are needed (thesis, section 4.1), so the new one has to come into being where nothing
+/// is, and to get all data, before anything more is committed.
+#[test]
+fn one_becomes_three() {
+    let lab = lab!();
+    for seed in lab.seeds(3) {
+        let mut sim = Setup::seeded(seed, 3).members(&[1]).scheduler().start();
+        sim.put("a", "1");
+        for store in [2, 3] {
+            sim.add_peer(1, store);
+            sim.put("a", &store.to_string());
+        }
+        sim.split("k");
+        sim.put("z", "1");
+        sim.finish();
+        assert_eq!((sim.data(2, "a"), sim.data(3, "z")), (Some("3".into()), Some("1".into())), "seed {seed}");
+    }
+}
+
 /// A member of a part moves, as that of any region.
 #[test]
 fn a_part_moves() {

@@ -139,6 +139,8 @@ fn has_ended(sim: &mut Sim, new: u64, when: &str) {
     sim.put("k", "new");
 }
 
+/// The machine of the leader, or of a follower, stops at each of its writes around the split (`tell`): a promise that has left must be on the
+/// disk (figure 2, persistent state).
 #[rstest]
 #[case::of_the_leader(true)]
 #[case::of_a_follower(false)]

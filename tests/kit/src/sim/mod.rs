@@ -50,6 +50,7 @@
 //! | `assert_struck(&[..])` | the faults of the test were real |
 
 mod calls;
+mod causes;
 mod cluster;
 mod disk;
 mod events;

@@ -103,6 +103,11 @@ impl Network {
         self.clients_cut.clear();
     }
 
+    /// True if clients and this store do not hear each other.
+    pub fn is_cut_from_clients(&self, id: StoreId) -> bool {
+        self.clients_cut.contains(&id)
+    }
+
     /// True if nothing gets through.
     pub fn is_cut(&self, link: Link) -> bool {
         self.cut.contains(&link)

@@ -195,9 +195,10 @@ impl Sim {
         self.say(format!("add a peer of region {region} on store {store}"));
         let id = self.placement.scheduler.alloc_id();
         let peer = Member { id, store_id: store, ..Default::default() };
-        let has = move |sim: &Sim| sim.newest(region).peers.contains(&peer);
+        let has = move |sim: &Sim| sim.newest(region).peer_on(store).is_some();
         self.insist(region, change_peer(ConfChangeType::AddNode, peer), has, "add a peer");
-        id
+        // An earlier try, of which nobody knew the end, may have come about meanwhile.
+        self.newest(region).peer_on(store).map_or(id, |peer| peer.id)
     }
 
     /// The region's peer on a store is removed.

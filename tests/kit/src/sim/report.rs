@@ -58,24 +58,6 @@ impl Sim {
         }
         text
     }
-
-    fn waiting_text(&self) -> String {
-        let mut text = String::new();
-        for call in self.calls.values().filter(|call| call.outcome.is_none()) {
-            let since = self.now - call.since;
-            writeln!(
-                text,
-                "client {} waits: {} (try {}, {} ms): {}",
-                call.client,
-                call.request.text(),
-                call.tries,
-                since / 1000,
-                call.last_word
-            )
-            .expect("writing to a String");
-        }
-        text
-    }
 }
 
 fn peers_text(store: &Store) -> String {

@@ -111,10 +111,13 @@ impl Sim {
     pub fn done(&mut self, request: Request) -> Response {
         self.say(request.text());
         let start = self.now;
+        let mut tries = 0;
         loop {
             let call = self.call(SCRIPT, request.clone(), None);
-            self.await_call(call, start + LIMIT);
-            match self.calls.remove(&call).and_then(|call| call.outcome) {
+            self.await_call(call, start + LIMIT, tries);
+            let ended = self.calls.remove(&call);
+            tries += ended.as_ref().map_or(0, |call| call.tries);
+            match ended.and_then(|call| call.outcome) {
                 Some(Ending::Answered(response)) if response.is_ok() => return response,
                 Some(Ending::Answered(response)) => self.break_off(
                     "the request makes sense, so it succeeds in the end",
@@ -129,7 +132,7 @@ impl Sim {
         }
     }
 
-    fn await_call(&mut self, call: CallId, end: Micros) {
+    fn await_call(&mut self, call: CallId, end: Micros, tries: u64) {
         let limit = end.saturating_sub(self.now);
         let ended = |sim: &Sim| sim.calls.get(&call).is_none_or(|call| call.outcome.is_some());
         if !self.run_while(limit, |sim| !ended(sim)) {
@@ -138,7 +141,7 @@ impl Sim {
                 "{}: no end after {} s and {} tries; the last one: {}",
                 call.request.text(),
                 LIMIT / secs(1),
-                call.tries,
+                tries + call.tries,
                 call.last_word
             );
             self.break_off(
@@ -152,7 +155,7 @@ impl Sim {
     pub fn ask_store(&mut self, store: StoreId, request: Request) -> Option<Response> {
         self.say(format!("{} (store {store})", request.text()));
         let call = self.call(SCRIPT, request, Some(store));
-        self.await_call(call, self.now + LIMIT);
+        self.await_call(call, self.now + LIMIT, 0);
         match self.calls.remove(&call)?.outcome? {
             Ending::Answered(response) => Some(response),
             Ending::Unknown => None,

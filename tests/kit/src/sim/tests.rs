@@ -286,3 +286,49 @@ fn a_report_says_who_waits_and_what_each_store_does() {
         assert!(report.contains(part), "the report says `{part}`:\n{report}");
     }
 }
+
+/// The report of a put that nobody answers, after this has happened to a cluster whose regions change.
+fn report_of_a_wait(setup: Setup, key: &str, trouble: impl FnOnce(&mut Sim)) -> String {
+    let mut sim = setup.scheduler().start();
+    sim.put("a", "1");
+    sim.run(millis(300));
+    trouble(&mut sim);
+    sim.begin(put_request("", key, "2"));
+    report_of(|| sim.until("a put is answered", millis(350), |_| false))
+}
+
+#[test]
+fn a_report_says_why_somebody_waits() {
+    let setup = || Setup::seeded(14, 3);
+    let report = report_of_a_wait(setup(), "a", |sim| [1, 2].into_iter().for_each(|id| sim.crash(id)));
+    assert!(
+        report.contains("region 1 has no leader that a majority follows: no majority is there; "),
+        "{report}"
+    );
+    assert!(report.contains("peer 1 on store 1 is down; peer 2 on store 2 is down"), "{report}");
+    let report = report_of_a_wait(setup(), "a", |sim| {
+        sim.partition(&[&[1], &[2], &[3]]);
+        sim.run(millis(300));
+    });
+    assert!(report.contains("peer 1 on store 1 is cut off from store 2 and 3"), "{report}");
+    let report = report_of_a_wait(setup(), "a", |sim| {
+        let leader = sim.leader();
+        sim.cut_clients(leader);
+    });
+    assert!(report.contains("does not hear clients"), "{report}");
+}
+
+#[test]
+fn a_report_says_what_is_under_way() {
+    let mut sim = Setup::seeded(15, 3).scheduler().start();
+    sim.put("a", "1");
+    let leader = sim.leader();
+    let to = sim.others(leader)[0];
+    sim.isolate(to);
+    let member = *sim.newest(1).peer_on(to).expect("it is a member");
+    let request = sim.admin_request(leader, 1, super::transfer_leader(member));
+    sim.begin_command(leader, request);
+    sim.begin(put_request("", "a", "2"));
+    let report = report_of(|| sim.until("a put is answered", millis(30), |_| false));
+    assert!(report.contains(&format!("is handing over to peer {}", member.id)), "{report}");
+}
