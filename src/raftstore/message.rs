@@ -72,9 +72,12 @@ impl Store {
         Ok(())
     }
 
-    /// A peer learns where those are that write to it: it may not know its region yet, or an old edition of it.
+    /// A peer learns where those are that write to it and that its region does not name: it may not know its region yet, or an old edition of it.
     fn remember(&mut self, region: RegionId, sender: Option<metapb::Peer>) {
-        if let (Some(peer), Some(sender)) = (self.peers.get_mut(&region), sender) {
+        let Some((peer, sender)) = self.peers.get_mut(&region).zip(sender) else { return };
+        if peer.region().peers.contains(&sender) {
+            peer.senders.remove(&sender.id);
+        } else {
             peer.senders.insert(sender.id, sender);
         }
     }

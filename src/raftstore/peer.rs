@@ -24,7 +24,7 @@ pub struct Peer {
     pub(super) proposals: Proposals,
     /// Term and index of the last CompactLog that it has proposed.
     pub(super) compact_proposed: (Term, Index),
-    /// Those who have written to it: its region may not name them yet, or it may not know its region.
+    /// Those who have written to it and whom its region does not name: not yet, or it does not know its region.
     pub(super) senders: BTreeMap<PeerId, metapb::Peer>,
     /// What this round has changed about the region: the store settles it after the write.
     pub(super) changes: Vec<RegionChange>,

@@ -290,6 +290,7 @@ impl Store {
             if let Some(Task::Load { key, .. }) = tasks.first() {
                 // The peer goes by the snapshot's edition of the region from now on.
                 self.meta.insert(peer.node.storage().region());
+                peer.senders.clear();
                 let why = "a snapshot has taken the place of the log that the command was in";
                 for id in peer.proposals.take_covered(key.index) {
                     let result = Err(Error::Undetermined(why.to_string()));

@@ -151,7 +151,7 @@ fn it_asks_whether_it_is_wanted() {
     for id in [2, 3] {
         let times = asked.iter().filter(|asked| **asked == id).count();
         assert!(
-            (2..=12).contains(&times),
+            (4..=7).contains(&times),
             "every election timeout, 10 ticks, all who have written: {asked:?}"
         );
     }
