@@ -151,8 +151,7 @@ fn a_store_reports_itself() {
     let _lab = lab!();
     let mut alone = Alone::new(Config { election_ticks: 1000, ..busy() }, &region("b", "p", 3));
     alone.tick(100);
-    let stats =
-        alone.take(|task| if let Task::ReportStore(report) = task { report.stats.clone() } else { None });
+    let stats = alone.take(|task| if let Task::ReportStore(report) = task { report.stats } else { None });
     assert!((9..=11).contains(&stats.len()), "every 10 ticks: {} in 100 ticks", stats.len());
     assert!(stats.iter().all(|stats| (stats.store_id, stats.region_count) == (1, 1)), "{stats:?}");
 }
@@ -288,7 +287,7 @@ fn an_order_to_hand_over(#[case] edition: RegionEpoch, #[case] carried_out: bool
     let _lab = lab!();
     let mut alone = leader_of_three(seldom());
     alone.sent.clear();
-    let transfer_leader = Some(TransferLeader { peer: Some(member(72, 2)), ..Default::default() });
+    let transfer_leader = Some(TransferLeader { peer: Some(member(72, 2)) });
     let order = order_for(&region("b", "p", 3));
     let region_epoch = Some(edition);
     give_order(&mut alone, RegionHeartbeatResponse { transfer_leader, region_epoch, ..order });
