@@ -148,7 +148,7 @@ fn a_change_that_makes_no_sense(#[case] kind: ConfChangeType, #[case] whom: Peer
 fn the_last_one_stays() {
     let _lab = lab!();
     let alone = Region { peers: vec![peer(1)], ..region() };
-    let mut lone = Lone::with(&[alone.clone()]);
+    let mut lone = Lone::with(std::slice::from_ref(&alone));
     lone.tick(50);
     let (_, said) = lone.command(change(RemoveNode, peer(1), (3, 5)));
     assert!(said.replies.first().is_some_and(|(_, result)| is_bad(result)), "BadCommand: {:?}", said.replies);
