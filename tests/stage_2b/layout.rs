@@ -3,7 +3,7 @@
 use pretty_assertions::assert_eq;
 use prost::Message;
 use raftkv::engine::{Cf, Engine, WriteBatch, keys};
-use raftkv::proto::eraftpb::{Entry, HardState};
+use raftkv::proto::eraftpb::{ConfChange, Entry, EntryType, HardState};
 use raftkv::proto::raft_cmdpb::{CmdType, RaftCmdRequest, Request};
 use raftkv::proto::raft_serverpb::{PeerState, RaftApplyState, RaftLocalState, RegionLocalState};
 use raftkv::raftstore::{Config, Engines, Store};
@@ -181,6 +181,22 @@ fn a_command_is_checked_again_when_it_is_applied(#[case] version: u64, #[case] k
     assert_eq!(sim.data(1, "a"), Some("2".into()), "the command behind it is");
     assert!(sim.is_up(1), "a client's command cannot stop a store");
     sim.finish();
+}
+
+/// In an entry that changes the group, the command is the context of that change (`Peer::read_entry`). Nobody makes such entries before stage
+/// 3b; but what reads a log must know where the commands in it are.
+#[test]
+fn a_command_may_be_in_the_context_of_a_change() {
+    let lab = lab!();
+    let mut log = a_log(&lab);
+    let change = ConfChange { context: log[1].data.clone(), ..Default::default() };
+    log[1].set_entry_type(EntryType::EntryConfChange);
+    log[1].data = change.encode_to_vec().into();
+    let mut sim = start_with(&lab, &log, 8);
+    sim.until("what is committed is applied", millis(200), |sim| {
+        sim.peer(1).apply_state().applied_index == 8
+    });
+    assert_eq!(sim.data(1, "a").as_deref(), Some(&b"2"[..]), "put in 7, swapped in 8");
 }
 
 /// An entry that cannot be read stops the store: it would never again hold what the others hold. It says so, and applies nothing
