@@ -7,7 +7,7 @@ use raftkv::raftstore::{Event, SnapFileSet, SnapKey};
 use raftkv_testkit::lab;
 use rstest::rstest;
 
-use crate::lone::{ID, Lone, at, epoch, go, hello, peer, region, snapshot};
+use crate::lone::{ID, Lone, at, epoch, go, hello, next_region, peer, region, snapshot};
 
 const KEY: SnapKey = SnapKey { region: 9, term: 6, index: 40 };
 
@@ -57,14 +57,16 @@ fn another_regions_keys(#[case] start: &'static str, #[case] end: &'static str, 
     assert_eq!(lone.give([arrives(&nine(start, end), 40, 2)]).loads(), [KEY], "now the keys are free");
 }
 
-/// The own region is no obstacle, however it has changed.
+/// The own region is no obstacle, however it has changed; another one is.
 #[test]
 fn the_own_keys() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let grown = Region { start_key: "".into(), region_epoch: epoch(4, 5), ..region() };
+    let mut lone = Lone::with(&[region(), next_region()]);
+    let grown = |end: &'static str| Region { end_key: end.into(), region_epoch: epoch(4, 5), ..region() };
     let key = SnapKey { region: ID, ..KEY };
-    assert_eq!(lone.receive(snapshot(key, &grown), 1).loads(), [key]);
+    assert_eq!(lone.receive(snapshot(key, &grown("s")), 1).loads(), [], "the keys from p on are region 8's");
+    let smaller = Region { start_key: "".into(), ..grown("p") };
+    assert_eq!(lone.receive(snapshot(key, &smaller), 2).loads(), [key]);
 }
 
 /// Two snapshots come at once, and overlap: the first is accepted, and not saved yet when the second is looked at. The second is dropped.

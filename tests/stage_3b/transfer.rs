@@ -121,6 +121,8 @@ fn of_another_edition(#[case] edition: (u64, u64)) {
     let regions = error.epoch_not_match.as_ref().map(|error| &error.current_regions[..]);
     assert_eq!(regions, Some(&[region()][..]), "EpochNotMatch, with the region of now");
     assert!(!said.has(MsgTimeoutNow));
+    let (_, said) = lone.command(admin(transfer_leader(peer(2)), (3, 5)));
+    assert!(said.has(MsgTimeoutNow), "made for the edition of now, it begins: {:?}", said.replies);
 }
 
 /// A follower refuses, and names the leader; it does not pass the wish on.
