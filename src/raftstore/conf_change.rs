@@ -106,7 +106,7 @@ impl Store {
         if kind == ConfChangeType::RemoveNode {
             peer.senders.remove(&changed.id);
             if changed.id == peer.id() {
-                self.answer_unknown(&mut peer, "the peer was removed from the region");
+                self.outbox.extend(peer.answer_unknown("the peer was removed from the region"));
             } else if peer.is_leader() {
                 self.tell_to_go(changed, peer.region());
             }

@@ -22,7 +22,6 @@ use prost::Message as _;
 use super::bootstrap::read;
 use super::{Effect, Peer, PeerStorage, SnapFileSet, Store, StoreError};
 use crate::engine::{Cf, KeyRange, WriteBatch, keys};
-use crate::error::Error;
 use crate::ids::RegionId;
 use crate::proto::eraftpb::{ConfChangeType, Message, MessageType};
 use crate::proto::metapb::{self, Region, RegionEpoch};
@@ -254,7 +253,7 @@ impl Store {
             return Ok(());
         }
         let mut peer = self.peers.remove(&id).expect("it was there a moment ago");
-        self.answer_unknown(&mut peer, "the peer was removed from the region");
+        self.outbox.extend(peer.answer_unknown("the peer was removed from the region"));
         for key in peer.node.storage().made.clone() {
             self.remove_files(key, SnapFileSet::Made);
         }
@@ -275,13 +274,6 @@ impl Store {
         }
         // LAB 3b END
         Ok(())
-    }
-
-    /// Nobody knows what becomes of the commands that wait here.
-    pub(super) fn answer_unknown(&mut self, peer: &mut Peer, why: &str) {
-        for id in peer.proposals.take_all() {
-            self.outbox.push_back(Effect::Reply { id, result: Err(Error::Undetermined(why.to_string())) });
-        }
     }
 
     /// One tick for peers that nobody may need: one that was removed, and one that has not learned its region yet. Every election

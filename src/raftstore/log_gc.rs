@@ -19,9 +19,7 @@ use prost::Message;
 
 use super::{Config, Peer, Store};
 use crate::ids::Index;
-use crate::proto::raft_cmdpb::{
-    AdminCmdType, AdminRequest, CompactLogRequest, RaftCmdRequest, RaftRequestHeader,
-};
+use crate::proto::raft_cmdpb::{AdminCmdType, AdminRequest, CompactLogRequest, RaftCmdRequest};
 
 /// So many times as long as its limits a log may get while a snapshot is made or on its way.
 pub const PATIENCE: usize = 8;
@@ -91,13 +89,7 @@ impl Peer {
             return; // nothing would go
         }
         let Some(term) = self.node.raft().log().term(index) else { return };
-        let header = RaftRequestHeader {
-            region_id: self.region_id(),
-            peer: Some(self.meta),
-            region_epoch: self.region().region_epoch,
-            term: self.term(),
-            ..Default::default()
-        };
+        let header = self.header(self.region().region_epoch.unwrap_or_default());
         let compact_log = CompactLogRequest { compact_index: index, compact_term: term };
         let admin = AdminRequest {
             cmd_type: AdminCmdType::CompactLog.into(),

@@ -4,7 +4,7 @@
 //! region.
 
 use super::lifecycle::{Turned, is_first};
-use super::overlap::region_in;
+use super::region::region_of;
 use super::{Effect, Peer, SnapFileSet, SnapKey, Store, StoreError, Task};
 use crate::ids::{PeerId, RegionId};
 use crate::proto::eraftpb::{Message, MessageType, Snapshot};
@@ -96,7 +96,7 @@ impl Store {
 /// The region of the snapshot, if that is this one, with this peer in it, and with the members that Raft will take over. Once it is
 /// saved, there is no way back.
 fn described_for(snapshot: &Snapshot, region: RegionId, to: metapb::Peer) -> Option<Region> {
-    let described = region_in(&snapshot.data).filter(|described| described.id == region)?;
+    let described = region_of(snapshot).filter(|described| described.id == region)?;
     let conf_state = snapshot.metadata.as_ref().and_then(|last| last.conf_state.as_ref());
     let voters = conf_state.map(|conf_state| &conf_state.voters[..]).unwrap_or_default();
     let is_sound = described.peers.iter().map(|peer| peer.id).eq(voters.iter().copied())

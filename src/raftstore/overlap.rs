@@ -1,11 +1,9 @@
 //! Whose keys a snapshot may bring (stage 3b).
 
-use prost::Message as _;
-
+use super::region::region_of;
 use super::{Peer, Store};
 use crate::ids::RegionId;
 use crate::proto::metapb::Region;
-use crate::proto::raft_serverpb::RaftSnapshotData;
 
 impl Store {
     /// May a snapshot of this region be taken over here? Not while another region here holds some of its keys, or is going to: its
@@ -33,10 +31,5 @@ impl Store {
 
 /// The region of a snapshot that the peer has accepted and not saved yet.
 fn pending_region(peer: &Peer) -> Option<Region> {
-    region_in(&peer.node.raft().log().pending_snapshot()?.data)
-}
-
-/// The region that a snapshot says it is of.
-pub(super) fn region_in(data: &bytes::Bytes) -> Option<Region> {
-    RaftSnapshotData::decode(data.clone()).ok()?.region
+    region_of(peer.node.raft().log().pending_snapshot()?)
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::bootstrap::read;
 use super::lifecycle::{Dismissal, RegionChange};
 use super::proposals::Proposals;
-use super::{Config, Engines, PeerStorage, SnapKey, StoreError};
+use super::{Config, Effect, Engines, PeerStorage, SnapKey, StoreError};
 use crate::engine::{Cf, keys};
+use crate::error::Error;
 use crate::ids::{Index, PeerId, RegionId, StoreId, Term};
 use crate::proto::metapb::{self, Region};
 use crate::proto::raft_serverpb::RaftApplyState;
@@ -121,6 +122,12 @@ impl Peer {
         let pending = self.node.raft().log().pending_snapshot();
         let pending = pending.and_then(|snapshot| SnapKey::of(self.region_id(), snapshot));
         self.node.storage().loading().or(pending)
+    }
+
+    /// Answers for all commands that wait here: nobody knows what becomes of them.
+    pub(super) fn answer_unknown(&mut self, why: &str) -> Vec<Effect> {
+        let answer = |id| Effect::Reply { id, result: Err(Error::Undetermined(why.to_string())) };
+        self.proposals.take_all().into_iter().map(answer).collect()
     }
 
     /// One tick of the clock.

@@ -22,12 +22,11 @@
 
 use prost::Message;
 
-use super::overlap::region_in;
+use super::region::region_of;
 use super::task::{Generate, SnapFileSet, SnapKey, Task};
 use super::{PeerStorage, StoreError};
 use crate::engine::{Cf, WriteBatch, keys};
 use crate::proto::eraftpb::{HardState, Snapshot};
-use crate::proto::metapb::Region;
 use crate::proto::raft_serverpb::{PeerState, RaftApplyState, RaftTruncatedState, RegionLocalState};
 use crate::raft::{LogStorage, StorageError};
 
@@ -266,9 +265,4 @@ impl Generation {
     fn is_of(&self, key: SnapKey) -> bool {
         self.key() == Some(key)
     }
-}
-
-/// The region that a snapshot is of.
-fn region_of(snapshot: &Snapshot) -> Option<Region> {
-    region_in(&snapshot.data)
 }

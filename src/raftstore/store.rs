@@ -7,7 +7,6 @@ use super::{
     Config, Effect, Event, Peer, SnapFileSet, SnapKey, StoreError, StoreMeta, StoreName, Task, bootstrap,
 };
 use crate::engine::Engine;
-use crate::error::Error;
 use crate::ids::{RegionId, StoreId};
 use crate::proto::raft_serverpb::RaftMessage;
 
@@ -170,10 +169,7 @@ impl Store {
 
     fn answer_all(&mut self, why: &str) {
         for peer in self.peers.values_mut() {
-            for id in peer.proposals.take_all() {
-                let result = Err(Error::Undetermined(why.to_string()));
-                self.outbox.push_back(Effect::Reply { id, result });
-            }
+            self.outbox.extend(peer.answer_unknown(why));
         }
     }
 
