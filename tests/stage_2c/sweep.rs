@@ -1,35 +1,14 @@
 //! Every write to a disk is a point at which a machine may stop. Each of these tests visits them all: while logs are compacted, while a
 //! snapshot is made, sent, received, accepted and loaded; and again on the way back.
 
-use raftkv::engine::Fault as WriteFault;
 use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Fault, Sim, millis, on_rocksdb, secs};
+use raftkv_testkit::sim::{Fault, Sim, Stop, millis, secs, sweep};
 use rstest::rstest;
 
 use crate::story::{LIMIT, catches_up, left_behind, seeded};
 
 /// A story has fewer writes than this on any one disk.
 const BOUND: u64 = 150;
-
-/// One point to stop at.
-#[derive(Clone, Copy, Debug)]
-struct Stop {
-    /// At which write, counted from the beginning of the story.
-    write: u64,
-    fault: WriteFault,
-    /// What was not synced is lost, too.
-    power_cut: bool,
-}
-
-impl Stop {
-    fn plan(self, sim: &mut Sim, victim: u64) {
-        if self.power_cut {
-            sim.crash_at_write(victim, self.write, self.fault);
-        } else {
-            sim.kill_at_write(victim, self.write, self.fault);
-        }
-    }
-}
 
 /// A store that was away gets its snapshot, and stops in the middle. False if it had caught up before the write came.
 fn receives(seed: u64, stop: Stop, again: Option<u64>) -> bool {
@@ -53,27 +32,13 @@ fn receives(seed: u64, stop: Stop, again: Option<u64>) -> bool {
     struck
 }
 
-/// Visits every write of a story, in four ways (on RocksDB every seventh). Returns how many points there are.
-fn sweep(tell: impl Fn(Stop) -> bool) -> u64 {
-    let step = if on_rocksdb() { 7 } else { 1 };
-    let mut points = 0;
-    for power_cut in [true, false] {
-        for fault in [WriteFault::StopBefore, WriteFault::StopAfter] {
-            let mut writes = (1..BOUND).step_by(step);
-            let last = writes.find(|&write| !tell(Stop { write, fault, power_cut }));
-            points += last.expect("a story has an end") - 1;
-        }
-    }
-    points
-}
-
 /// The receiver stops: in the middle of a file, between two names, between the two engines, while it loads, before it says that
 /// it has loaded, before it removes the files. It always comes back, and catches up.
 #[test]
 fn the_receiver_stops_at_every_write() {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        let points = sweep(|stop| receives(seed, stop, None));
+        let points = sweep(BOUND, |stop| receives(seed, stop, None));
         assert!(points >= 60, "there are {points} points: too few to be all of a snapshot's");
     }
 }
@@ -87,7 +52,7 @@ fn the_receiver_stops_at_every_write() {
 fn the_receiver_stops_again_on_the_way_back(#[case] again: u64) {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        sweep(|stop| receives(seed, stop, Some(again)));
+        sweep(BOUND, |stop| receives(seed, stop, Some(again)));
     }
 }
 
@@ -96,7 +61,7 @@ fn the_receiver_stops_again_on_the_way_back(#[case] again: u64) {
 fn the_sender_stops_at_every_write() {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        let points = sweep(|stop| {
+        let points = sweep(BOUND, |stop| {
             let mut sim = seeded(seed, 3).start();
             let away = left_behind(&mut sim);
             sim.heal();
@@ -125,7 +90,7 @@ fn the_sender_stops_at_every_write() {
 fn compaction_stops_at_every_write(#[case] of_leader: bool) {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        let points = sweep(|stop| {
+        let points = sweep(BOUND, |stop| {
             let mut sim = seeded(seed, 3).start();
             for n in 0..LIMIT - 2 {
                 sim.put(&format!("k{}", n % 5), &n.to_string());

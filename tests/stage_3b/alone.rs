@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use prost::Message as _;
 use raftkv::engine::{Cf, MemDisk, Snapshot, WriteBatch, keys};
 use raftkv::proto::eraftpb::{ConfChange, Entry, EntryType, Message, MessageType};
 use raftkv::proto::errorpb;
 use raftkv::proto::metapb::{Peer as Member, Region, RegionEpoch};
 use raftkv::proto::raft_cmdpb::{
-    AdminCmdType, AdminRequest, BatchSplitRequest, CmdType, CompareAndSwapRequest, DeleteRangeRequest,
-    DeleteRequest, GetRequest, PutRequest, RaftCmdRequest, RaftRequestHeader, Request, SnapRequest,
-    SplitRequest,
+    AdminCmdType, AdminRequest, BatchSplitRequest, RaftCmdRequest, RaftRequestHeader, Request, SplitRequest,
 };
 use raftkv::proto::raft_serverpb::{RaftLocalState, RaftMessage, RegionLocalState};
 use raftkv::raftstore::{
     Answer, CommandResult, Config, Effect, Engines, Event, Peer, Store, StoreName, Task, bootstrap_region,
     bootstrap_store,
 };
+pub use raftkv_testkit::requests::{bytes, delete, delete_range, get, put, snap, swap};
 
 /// The region that the store begins with.
 pub const OLD: u64 = 7;
@@ -383,43 +381,4 @@ pub fn refused(result: CommandResult) -> errorpb::Error {
         Err(raftkv::error::Error::Region(error)) => *error,
         other => panic!("a region error was expected, and it is {:?}", other.map(|a: Answer| a.response)),
     }
-}
-
-pub fn put(key: &str, value: &str) -> Request {
-    let put = PutRequest { cf: "default".into(), key: bytes(key), value: bytes(value) };
-    Request { cmd_type: CmdType::Put.into(), put: Some(put), ..Default::default() }
-}
-
-pub fn get(key: &str) -> Request {
-    let get = GetRequest { cf: "default".into(), key: bytes(key) };
-    Request { cmd_type: CmdType::Get.into(), get: Some(get), ..Default::default() }
-}
-
-pub fn delete(key: &str) -> Request {
-    let delete = DeleteRequest { cf: "default".into(), key: bytes(key) };
-    Request { cmd_type: CmdType::Delete.into(), delete: Some(delete), ..Default::default() }
-}
-
-pub fn delete_range(start: &str, end: &str) -> Request {
-    let range = DeleteRangeRequest { cf: "default".into(), start_key: bytes(start), end_key: bytes(end) };
-    Request { cmd_type: CmdType::DeleteRange.into(), delete_range: Some(range), ..Default::default() }
-}
-
-pub fn snap() -> Request {
-    Request { cmd_type: CmdType::Snap.into(), snap: Some(SnapRequest {}), ..Default::default() }
-}
-
-pub fn swap(key: &str, value: &str) -> Request {
-    let swap = CompareAndSwapRequest {
-        cf: "default".into(),
-        key: bytes(key),
-        value: bytes(value),
-        previous_not_exist: true,
-        ..Default::default()
-    };
-    Request { cmd_type: CmdType::CompareAndSwap.into(), compare_and_swap: Some(swap), ..Default::default() }
-}
-
-pub fn bytes(text: &str) -> Bytes {
-    Bytes::copy_from_slice(text.as_bytes())
 }

@@ -3,8 +3,9 @@
 use pretty_assertions::assert_eq;
 use raftkv::error::Error;
 use raftkv::proto::eraftpb::ConfChangeType::RemoveNode;
-use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Mix, Setup, change_peer, millis, secs};
+use raftkv::proto::metapb::Peer;
+use raftkv_testkit::sim::{Mix, Setup, Sim, change_peer, millis, secs};
+use raftkv_testkit::{Lab, lab};
 use rstest::rstest;
 
 /// Again and again the leader goes, until one member is left; the others elect a new one each time, and clients lose nothing.
@@ -48,12 +49,9 @@ fn clients_wait_for_it() {
     }
 }
 
-/// The removed leader is cut off before anybody knows that its removal is committed. The others go on without it: with it they were three, and two of
-/// them have the entry.
-#[test]
-fn it_is_cut_off() {
-    let lab = lab!();
-    let mut sim = Setup::of(&lab, 3).scheduler().start();
+/// A leader of three that has applied its own removal and is cut off then; the others have gone on without it. Its store, and who it was.
+fn removed_and_cut_off(lab: &Lab) -> (Sim, u64, Peer) {
+    let mut sim = Setup::of(lab, 3).scheduler().start();
     sim.put("a", "1");
     let leader = sim.leader();
     sim.settle();
@@ -63,6 +61,15 @@ fn it_is_cut_off() {
     sim.until("it applies its own removal", secs(5), |sim| sim.newest(1).peers.len() == 2);
     sim.isolate(leader);
     sim.put("a", "2");
+    (sim, leader, peer)
+}
+
+/// The removed leader is cut off before anybody knows that its removal is committed. The others go on without it: with it they were three, and two of
+/// them have the entry.
+#[test]
+fn it_is_cut_off() {
+    let lab = lab!();
+    let (mut sim, leader, _) = removed_and_cut_off(&lab);
     sim.run(secs(1));
     assert!(sim.peer_of(leader, 1).is_some(), "nobody can tell it to go");
     sim.heal();
@@ -74,16 +81,7 @@ fn it_is_cut_off() {
 #[rstest]
 fn it_restarts(#[values(false, true)] power_cut: bool) {
     let lab = lab!();
-    let mut sim = Setup::of(&lab, 3).scheduler().start();
-    sim.put("a", "1");
-    let leader = sim.leader();
-    sim.settle();
-    let peer = *sim.newest(1).peer_on(leader).expect("it is a member");
-    let request = sim.admin_request(leader, 1, change_peer(RemoveNode, peer));
-    sim.begin_command(leader, request);
-    sim.until("it applies its own removal", secs(5), |sim| sim.newest(1).peers.len() == 2);
-    sim.isolate(leader);
-    sim.put("a", "2");
+    let (mut sim, leader, peer) = removed_and_cut_off(&lab);
     for _ in 0..3 {
         if power_cut {
             sim.crash(leader)

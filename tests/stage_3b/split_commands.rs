@@ -13,7 +13,7 @@ use crate::alone::{
 const KEYS: [&str; 4] = ["b", "d", "h", "o"];
 
 fn changes() -> Vec<Vec<Request>> {
-    vec![vec![put("new", "1")], vec![delete("o")], vec![delete_range("b", "p")], vec![swap("new", "1")]]
+    vec![vec![put("new", "1")], vec![delete("o")], vec![delete_range("b", "p")], vec![swap("new", None, "1")]]
 }
 
 /// A command stands in the log behind a split, and was made for the edition before: it is refused when it is applied (`EpochNotMatch`), and
@@ -116,7 +116,7 @@ fn the_ends_do_not_meet() {
 #[rstest]
 #[case::put(vec![put("d", "1"), put("o", "1")])]
 #[case::get(vec![get("d"), get("h")])]
-#[case::swap(vec![swap("h", "1")])]
+#[case::swap(vec![swap("h", None, "1")])]
 #[case::delete_across(vec![delete_range("d", "k")])]
 fn keys_of_the_other_side(#[case] requests: Vec<Request>) {
     let _lab = lab!();

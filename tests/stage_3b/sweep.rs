@@ -1,49 +1,14 @@
 //! Every write to a disk is a point at which a machine may stop. Each of these tests visits them all while members come and go: afterwards the group
 //! goes on, whole.
 
-use raftkv::engine::Fault as WriteFault;
 use raftkv::proto::eraftpb::ConfChangeType::{AddNode, RemoveNode};
 use raftkv::proto::metapb::Peer;
 use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Fault, Setup, Sim, change_peer, millis, on_rocksdb, secs};
+use raftkv_testkit::sim::{Fault, Setup, Sim, Stop, change_peer, millis, secs, sweep};
 use rstest::rstest;
 
 /// A story has fewer writes than this on any one disk.
 const BOUND: u64 = 80;
-
-/// One point to stop at.
-#[derive(Clone, Copy, Debug)]
-struct Stop {
-    /// At which write, counted from the beginning of the story.
-    write: u64,
-    fault: WriteFault,
-    /// What was not synced is lost, too.
-    power_cut: bool,
-}
-
-impl Stop {
-    fn plan(self, sim: &mut Sim, victim: u64) {
-        if self.power_cut {
-            sim.crash_at_write(victim, self.write, self.fault);
-        } else {
-            sim.kill_at_write(victim, self.write, self.fault);
-        }
-    }
-}
-
-/// Visits every write of a story, in four ways (on RocksDB every seventh). Returns how many points there are.
-fn sweep(tell: impl Fn(Stop) -> bool) -> u64 {
-    let step = if on_rocksdb() { 7 } else { 1 };
-    let mut points = 0;
-    for power_cut in [true, false] {
-        for fault in [WriteFault::StopBefore, WriteFault::StopAfter] {
-            let mut writes = (1..BOUND).step_by(step);
-            let last = writes.find(|&write| !tell(Stop { write, fault, power_cut }));
-            points += last.expect("a story has an end") - 1;
-        }
-    }
-    points
-}
 
 /// A group led by store 1, with some data; store 4 has no peer.
 fn group(seed: u64, stores: u64, members: &[u64]) -> Sim {
@@ -108,7 +73,7 @@ fn tell(
 fn a_peer_is_added(#[case] victim: u64, #[case] least: u64) {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        let points = sweep(|stop| tell(group(seed, 4, &[1, 2, 3]), AddNode, 4, victim, stop));
+        let points = sweep(BOUND, |stop| tell(group(seed, 4, &[1, 2, 3]), AddNode, 4, victim, stop));
         assert!(points >= least, "there are {points} points: too few to be all of an addition's");
     }
 }
@@ -120,7 +85,7 @@ fn a_peer_is_added(#[case] victim: u64, #[case] least: u64) {
 fn a_follower_is_removed(#[case] victim: u64, #[case] least: u64) {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        let points = sweep(|stop| tell(group(seed, 3, &[1, 2, 3]), RemoveNode, 3, victim, stop));
+        let points = sweep(BOUND, |stop| tell(group(seed, 3, &[1, 2, 3]), RemoveNode, 3, victim, stop));
         assert!(points >= least, "there are {points} points: too few to be all of a removal's");
     }
 }
@@ -132,7 +97,7 @@ fn a_follower_is_removed(#[case] victim: u64, #[case] least: u64) {
 fn the_leader_is_removed(#[case] victim: u64, #[case] least: u64) {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        let points = sweep(|stop| tell(group(seed, 3, &[1, 2, 3]), RemoveNode, 1, victim, stop));
+        let points = sweep(BOUND, |stop| tell(group(seed, 3, &[1, 2, 3]), RemoveNode, 1, victim, stop));
         assert!(points >= least, "there are {points} points: too few to be all of a removal's");
     }
 }
@@ -142,7 +107,7 @@ fn the_leader_is_removed(#[case] victim: u64, #[case] least: u64) {
 fn two_become_one(#[values(1, 2)] leaves: u64, #[values(1, 2)] victim: u64) {
     let lab = lab!();
     for seed in lab.seeds(1) {
-        let points = sweep(|stop| tell(group(seed, 2, &[1, 2]), RemoveNode, leaves, victim, stop));
+        let points = sweep(BOUND, |stop| tell(group(seed, 2, &[1, 2]), RemoveNode, leaves, victim, stop));
         assert!(points >= 8, "there are {points} points: too few to be all of a removal's");
     }
 }

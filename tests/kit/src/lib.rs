@@ -6,6 +6,7 @@
 
 pub mod history;
 pub mod raft_net;
+pub mod requests;
 pub mod sim;
 
 mod lab;

@@ -70,6 +70,7 @@ mod reshape;
 mod rocks_disk;
 mod script;
 mod setup;
+mod stop;
 mod streams;
 mod trace;
 mod troubles;
@@ -87,6 +88,7 @@ pub use placement::{batch_split, change_peer, transfer_leader};
 pub use raw::{Request, Response};
 pub use script::{get_request, put_request, swap_request};
 pub use setup::{CLUSTER, REGION, Setup};
+pub use stop::{Stop, sweep};
 pub use workload::Mix;
 
 /// A moment, or a span, of virtual time: in millionths of a second.
