@@ -7,7 +7,7 @@
 //! | apply state | `0x01 0x02 region_id 0x03` | `raft_serverpb::RaftApplyState` | kv, raft |
 //! | store ident | `0x01 0x01` | `raft_serverpb::StoreIdent` | kv, raft |
 //! | region state | `0x01 0x03 region_id 0x01` | `raft_serverpb::RegionLocalState` | kv, raft |
-//! | removed peer | `0x01 0x03 region_id 0x02` | `metapb::Peer` | kv, raft |
+//! | unnamed peer | `0x01 0x03 region_id 0x02` | `metapb::Peer` | kv, raft |
 //!
 //! Numbers are eight bytes, big-endian: byte order, which is what an engine sorts by, is then numeric order.
 //! So a region's log entries lie side by side, in the order of the log.
@@ -32,7 +32,7 @@ const APPLY_STATE: u8 = 0x03;
 
 const REGION_META: u8 = 0x03;
 const REGION_STATE: u8 = 0x01;
-const REMOVED_PEER: u8 = 0x02;
+const UNNAMED_PEER: u8 = 0x02;
 
 /// The key of the record that says whose disk this is.
 pub fn store_ident() -> Bytes {
@@ -73,19 +73,29 @@ pub fn region_state(region: RegionId) -> Bytes {
     suffixed(REGION_META, region, REGION_STATE)
 }
 
-/// The key of the record that says who this peer was, once its region does not name it any more.
-pub fn removed_peer(region: RegionId) -> Bytes {
-    suffixed(REGION_META, region, REMOVED_PEER)
+/// The key of the record that says who the peer here is while its region does not name it: not any more, or, where a message has created
+/// it, not yet.
+pub fn unnamed_peer(region: RegionId) -> Bytes {
+    suffixed(REGION_META, region, UNNAMED_PEER)
 }
 
-/// The region states of all regions: what a store reads when it starts.
-pub fn all_region_states() -> KeyRange {
+/// The region states of all regions, and the peers that they do not name: what a store reads when it starts.
+pub fn all_region_meta() -> KeyRange {
     KeyRange::new(vec![LOCAL, REGION_META], vec![LOCAL, REGION_META + 1])
+}
+
+/// The region in a key that [`unnamed_peer`] made, or `None` for any other key.
+pub fn region_of_unnamed(key: &[u8]) -> Option<RegionId> {
+    region_of_meta(key, UNNAMED_PEER)
 }
 
 /// The region in a key that [`region_state`] made, or `None` for any other key.
 pub fn region_of_state(key: &[u8]) -> Option<RegionId> {
-    let rest = key.strip_prefix(&[LOCAL, REGION_META])?.strip_suffix(&[REGION_STATE])?;
+    region_of_meta(key, REGION_STATE)
+}
+
+fn region_of_meta(key: &[u8], suffix: u8) -> Option<RegionId> {
+    let rest = key.strip_prefix(&[LOCAL, REGION_META])?.strip_suffix(&[suffix])?;
     Some(u64::from_be_bytes(rest.try_into().ok()?))
 }
 
@@ -117,8 +127,8 @@ mod tests {
         assert_eq!(raft_state(7)[..], [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 2]);
         assert_eq!(apply_state(7)[..], [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 3]);
         assert_eq!(region_state(7)[..], [1, 3, 0, 0, 0, 0, 0, 0, 0, 7, 1]);
-        assert_eq!(removed_peer(7)[..], [1, 3, 0, 0, 0, 0, 0, 0, 0, 7, 2]);
-        assert_eq!(region_of_state(&removed_peer(7)), None);
+        assert_eq!(unnamed_peer(7)[..], [1, 3, 0, 0, 0, 0, 0, 0, 0, 7, 2]);
+        assert_eq!(region_of_state(&unnamed_peer(7)), None);
     }
 
     #[test]
@@ -147,11 +157,13 @@ mod tests {
         assert_eq!(region_of_state(&region_state(9)), Some(9));
         assert_eq!(region_of_state(&apply_state(9)), None);
         assert_eq!(region_of_state(b""), None);
+        assert_eq!(region_of_unnamed(&unnamed_peer(9)), Some(9));
+        assert_eq!(region_of_unnamed(&region_state(9)), None);
     }
 
     #[test]
-    fn all_region_states_are_found_and_nothing_else() {
-        let range = all_region_states();
+    fn the_meta_of_all_regions_is_found_and_nothing_else() {
+        let range = all_region_meta();
         assert!(range.contains(&region_state(0)) && range.contains(&region_state(u64::MAX)));
         assert!(!range.contains(&apply_state(u64::MAX)) && !range.contains(&raft_log(u64::MAX, u64::MAX)));
     }

@@ -1,5 +1,7 @@
 //! The first records on a new disk.
 
+use std::collections::BTreeSet;
+
 use prost::Message;
 
 use super::{Engines, StoreError, StoreName};
@@ -79,33 +81,45 @@ pub(super) fn read_name(kv: &dyn Snapshot) -> Result<Option<StoreName>, StoreErr
     Ok(Some(StoreName { cluster: ident.cluster_id, store: ident.store_id }))
 }
 
-/// The regions of which there is a peer here, and those of which there was one.
-pub(super) fn read_regions(kv: &dyn Snapshot) -> Result<(Vec<Region>, Vec<RegionId>), StoreError> {
-    let mut cursor = kv.cursor(Cf::Raft, keys::all_region_states());
-    let (mut regions, mut gone) = (Vec::new(), Vec::new());
+/// Which peers a store has, as its disk says.
+#[derive(Default)]
+pub(super) struct Inventory {
+    /// The regions that are known.
+    pub regions: Vec<Region>,
+    /// Those that have a tombstone.
+    pub gone: Vec<RegionId>,
+    /// Those that have a peer that they do not name: it was removed, or a message has created it.
+    pub unnamed: BTreeSet<RegionId>,
+}
+
+/// Looks for the records of all regions.
+pub(super) fn take_inventory(kv: &dyn Snapshot) -> Result<Inventory, StoreError> {
+    let mut cursor = kv.cursor(Cf::Raft, keys::all_region_meta());
+    let mut found = Inventory::default();
     cursor.seek_to_first()?;
     while let Some((key, value)) = cursor.entry() {
+        if let Some(id) = keys::region_of_unnamed(key) {
+            found.unnamed.insert(id);
+        }
         if let Some(id) = keys::region_of_state(key) {
             let what = format!("state of region {id}");
             let local: RegionLocalState = decode(value, &what)?;
             match (local.state(), local.region) {
-                (PeerState::Tombstone, _) => gone.push(id),
-                (_, Some(region)) if region.id == id => regions.push(region),
+                (PeerState::Tombstone, _) => found.gone.push(id),
+                (_, Some(region)) if region.id == id => found.regions.push(region),
                 _ => return Err(StoreError::Corrupt(format!("{what}: it is of another region"))),
             }
         }
         cursor.next()?;
     }
-    Ok((regions, gone))
+    Ok(found)
 }
 
-/// What is left on the raft engine of peers that are gone, since the store stopped before it was removed. The vote of a peer that was
-/// created again by a message, and has no log, stays.
-pub(super) fn finish_burials(engines: &Engines, gone: &[RegionId]) -> Result<(), StoreError> {
-    for &id in gone {
-        let raft = engines.raft.snapshot();
-        let state: Option<RaftLocalState> = read(&*raft, Cf::Default, &keys::raft_state(id), "raft state")?;
-        if state.is_some_and(|state| state.last_index > 0) {
+/// Takes away what the raft engine still has of peers that are gone, where the store stopped before that was done. A later peer of the region
+/// stays, and with it its vote.
+pub(super) fn finish_burials(engines: &Engines, found: &Inventory) -> Result<(), StoreError> {
+    for &id in found.gone.iter().filter(|id| !found.unnamed.contains(id)) {
+        if engines.raft.snapshot().get(Cf::Default, &keys::raft_state(id))?.is_some() {
             engines.raft.write(super::lifecycle::remove_log(id), true)?;
         }
     }

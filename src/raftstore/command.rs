@@ -9,7 +9,7 @@ use crate::engine::{Cf, KeyRange};
 use crate::error::{Rejection, check_key};
 use crate::ids::{Index, PeerId, RegionId};
 use crate::proto::eraftpb::ConfChangeType;
-use crate::proto::metapb::{Peer, Region, RegionEpoch};
+use crate::proto::metapb::{Peer, PeerRole, Region, RegionEpoch};
 use crate::proto::raft_cmdpb::{
     AdminCmdType, AdminRequest, BatchSplitRequest, ChangePeerRequest, CmdType, RaftCmdRequest, Request,
     SplitRequest,
@@ -223,6 +223,9 @@ fn parse_change(request: &ChangePeerRequest) -> Result<Admin, Rejection> {
     let Some(peer) = request.peer.filter(|peer| peer.id != 0 && peer.store_id != 0) else {
         return bad("a change of peers names a peer and its store");
     };
+    if peer.role() != PeerRole::Voter {
+        return bad("a peer that is added or removed is a voter; there are no learners here");
+    }
     match ConfChangeType::try_from(request.change_type) {
         Ok(kind @ (ConfChangeType::AddNode | ConfChangeType::RemoveNode)) => {
             Ok(Admin::ChangePeer(PeerChange { kind, peer }))

@@ -20,14 +20,15 @@ impl Peer {
     ///
     /// # Errors
     /// A command that makes no sense (`BadCommand`): to add a peer that is there, or a second one on a store; to remove one that is not there,
-    /// or the last one.
+    /// or not on this store, or the last one.
     pub(super) fn check_change_peer(&self, change: &PeerChange) -> Result<(), Error> {
         // LAB 3b BEGIN: who is in the region?
         let bad = |why| Err(Rejection::BadCommand(why).into());
         let peers = &self.region().peers;
         match change.kind {
             ConfChangeType::RemoveNode => {
-                if !peers.iter().any(|peer| peer.id == change.peer.id) {
+                let is_it = |peer: &metapb::Peer| (peer.id, peer.store_id) == (change.peer.id, change.peer.store_id);
+                if !peers.iter().any(is_it) {
                     return bad("the peer to be removed is not in the region");
                 }
                 if peers.len() == 1 {
@@ -100,18 +101,18 @@ impl Store {
     /// store's own peer that was removed, everyone who still waits there has an answer, since it will not learn of anything more.
     fn settle_members(&mut self, id: RegionId, kind: ConfChangeType, changed: metapb::Peer) {
         // LAB 3b BEGIN: `meta`, `report_due`, `tell_to_go`, `answer_unknown`
-        let Some(mut peer) = self.peers.remove(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         self.meta.insert(peer.region());
         peer.report_due = true;
-        if kind == ConfChangeType::RemoveNode {
-            peer.senders.remove(&changed.id);
-            if changed.id == peer.id() {
-                self.outbox.extend(peer.answer_unknown("the peer was removed from the region"));
-            } else if peer.is_leader() {
-                self.tell_to_go(changed, peer.region());
-            }
+        if kind != ConfChangeType::RemoveNode {
+            return;
         }
-        self.peers.insert(id, peer);
+        if changed.id == peer.id() {
+            self.outbox.extend(peer.answer_unknown("the peer was removed from the region"));
+        } else if peer.is_leader() {
+            let region = peer.region().clone();
+            self.tell_to_go(changed, &region);
+        }
         // LAB 3b END
     }
 }

@@ -5,13 +5,17 @@
 //! | anybody | a peer whose region does not name the sender, and is not older than the sender's | the sender was removed: it is told to go |
 //! | peer 12 | peer 12 | it is Raft's business |
 //! | peer 12 | peer 15 | it is late: peer 12 was removed before 15 came |
-//! | peer 12 | peer 9 | peer 9 was removed, and nobody has told it: it is destroyed, and peer 12 created |
+//! | peer 12 | peer 9, and its edition of the region is not later than the sender's | peer 9 was removed, and nobody has told it: it is destroyed, and peer 12 created |
+//! | peer 12 | nobody, but peer 15 was when the store stopped, and knew no region yet ([`keys::unnamed_peer`]) | it is late, as above |
 //! | peer 12 | nobody, and there never was | peer 12 is created, if the message comes from a leader or a candidate and no other region's keys are in the way |
-//! | peer 12 | nobody, and a tombstone of an edition before the sender's | as above |
+//! | peer 12 | nobody, and a tombstone of an edition not later than the sender's | as above |
 //! | peer 12 | nobody, and a tombstone of a later edition than the sender's | the sender is late, and perhaps it was removed itself: if the tombstone knows that, it is told to go; otherwise those are asked whom the tombstone knows |
 //!
 //! **Who is removed, does not go at once.** It has applied its removal, but the others may not have, and may need its vote once more: in a group
 //! of two, always. It goes when it is told to, by somebody who has applied the removal, synced; and it asks, from time to time.
+//!
+//! **Ids only grow**, and none is given twice: the scheduler sees to that. So of two peers of a region on one store, the one with the higher id is the later
+//! one, and whoever comes back comes under a new id: what is still under way for the old one does not hit it.
 //!
 //! **What is left** of a peer is its tombstone: the edition of the region at which it was gone. Without it, a message that comes late
 //! would bring the peer back, without the votes that it has given. And it says who may know more: a peer that was away while the region moved to
@@ -20,12 +24,16 @@
 use prost::Message as _;
 
 use super::bootstrap::read;
+use super::peer::unnamed;
 use super::{Effect, Peer, PeerStorage, SnapFileSet, Store, StoreError};
 use crate::engine::{Cf, KeyRange, WriteBatch, keys};
 use crate::ids::RegionId;
 use crate::proto::eraftpb::{ConfChangeType, Message, MessageType};
 use crate::proto::metapb::{self, Region, RegionEpoch};
 use crate::proto::raft_serverpb::{PeerState, RaftMessage, RegionLocalState};
+
+/// Candidates of so many regions are kept waiting for a split: a split makes few.
+const EARLY_MAX: usize = 64;
 
 /// What has been applied, and written, and concerns more than the peer.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,13 +82,15 @@ fn names(region: &Region, peer: &metapb::Peer) -> bool {
 pub(super) struct Dismissal {
     /// As of this edition of the region.
     epoch: RegionEpoch,
-    /// Who says so: it knows that edition.
+    /// Who says so, and knows that edition. Not the one in whose name a store was asked ([`Store::refer`]).
     by: Option<metapb::Peer>,
 }
 
 impl Dismissal {
     fn of(envelope: &RaftMessage) -> Dismissal {
-        Dismissal { epoch: envelope.region_epoch.unwrap_or_default(), by: envelope.from_peer }
+        let knows = envelope.is_tombstone || envelope.message.is_some();
+        let by = envelope.from_peer.filter(|_| knows);
+        Dismissal { epoch: envelope.region_epoch.unwrap_or_default(), by }
     }
 }
 
@@ -110,7 +120,10 @@ impl Store {
             }
             return Ok(());
         }
-        if self.peers.contains_key(&id) {
+        if let Some(earlier) = self.peers.get(&id) {
+            if sender < conf_ver(earlier.region().region_epoch) {
+                return Err(Turned::Away("it is for a peer that the region here does not name any more"));
+            }
             self.destroy_peer(id, Dismissal::of(envelope))?;
             if self.peers.contains_key(&id) {
                 return Err(Turned::Away("an earlier peer has to go first"));
@@ -132,6 +145,7 @@ impl Store {
     ///
     /// - Only a leader that knows nothing of this peer (a heartbeat with commit index 0) or a candidate creates it: anything else speaks to a peer that
     ///   has been there.
+    /// - Not if a later peer of the region has been here, which the store knows by name: it has votes to keep.
     /// - Not while another region here holds keys of this one: that has still to be split, and then this peer is there with its
     ///   data. A candidate's message is kept until then, the latest one of each region: the new region need not wait for another
     ///   election.
@@ -146,19 +160,32 @@ impl Store {
             return Err(Turned::Away("it is for a peer that is not here"));
         }
         let range = KeyRange::new(envelope.start_key.clone(), envelope.end_key.clone());
+        if range.is_empty() {
+            return Err(Turned::Away("a region has keys"));
+        }
         if self.meta.overlapping(&range).any(|other| other != envelope.region_id) {
             if is_vote {
-                self.early.insert(envelope.region_id, envelope.clone());
+                self.keep_early(envelope);
             }
             return Err(Turned::Away("its keys belong to a region here that is still to be split"));
         }
         let to = envelope.to_peer.unwrap_or_default();
+        if unnamed(&self.engines, envelope.region_id)?.is_some_and(|known| known.id > to.id) {
+            return Err(Turned::Away("it is for an earlier peer of the region"));
+        }
         let peer = Peer::create(&self.config, &self.engines, envelope.region_id, to)?;
         tracing::info!(region = envelope.region_id, peer = to.id, "created by a message");
         self.peers.insert(envelope.region_id, peer);
         self.early.remove(&envelope.region_id);
         Ok(())
         // LAB 3b END
+    }
+
+    /// Keeps a candidate's message for later, if there is room: it asks again.
+    fn keep_early(&mut self, envelope: &RaftMessage) {
+        if self.early.len() < EARLY_MAX || self.early.contains_key(&envelope.region_id) {
+            self.early.insert(envelope.region_id, envelope.clone());
+        }
     }
 
     /// Somebody who has applied the removal of a peer here says so.
@@ -339,7 +366,7 @@ pub(super) fn bury(region: Region, kv: &mut WriteBatch) {
     let state = RegionLocalState { state: PeerState::Tombstone.into(), region: Some(region) };
     kv.put(Cf::Raft, keys::region_state(id), state.encode_to_vec());
     kv.delete(Cf::Raft, keys::apply_state(id));
-    kv.delete(Cf::Raft, keys::removed_peer(id));
+    kv.delete(Cf::Raft, keys::unnamed_peer(id));
 }
 
 /// Takes log and Raft state of a region off the raft engine.

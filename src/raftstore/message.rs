@@ -21,6 +21,11 @@ impl Store {
             tracing::debug!(region_id, to = to.store_id, "a message for another store");
             return Ok(());
         }
+        let from = envelope.from_peer.unwrap_or_default();
+        if [region_id, to.id, from.id, from.store_id].contains(&0) {
+            tracing::debug!(region_id, to = to.id, from = from.id, "a message from or for nobody");
+            return Ok(());
+        }
         if envelope.is_tombstone {
             return self.on_told_to_go(&envelope);
         }

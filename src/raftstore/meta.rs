@@ -1,6 +1,7 @@
 //! Which region lies where.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -35,20 +36,25 @@ impl StoreMeta {
         }
     }
 
-    /// The regions that hold keys of this range.
+    /// The regions that hold keys of this range, from left to right.
     pub fn overlapping<'a>(&'a self, range: &'a KeyRange) -> impl Iterator<Item = RegionId> + 'a {
-        self.regions.values().filter(|region| region.range().overlaps(range)).map(|region| region.id)
+        let before = self.region_ranges.range::<Bytes, _>(..=&range.start).next_back();
+        let behind = self.region_ranges.range::<Bytes, _>((Bound::Excluded(&range.start), Bound::Unbounded));
+        let inside = behind.take_while(|(start, _)| range.is_before_end(start));
+        let near = before.into_iter().chain(inside).filter_map(|(_, id)| self.regions.get(id));
+        near.filter(|region| region.range().overlaps(range)).map(|region| region.id)
     }
 
     /// The regions here that lie next to this one, on its left and on its right.
     pub fn neighbours(&self, id: RegionId) -> impl Iterator<Item = &Region> {
-        let region = self.regions.get(&id).cloned().unwrap_or_default();
-        let is_next = move |other: &&Region| {
-            let is_left = !region.start_key.is_empty() && other.end_key == region.start_key;
-            let is_right = !region.end_key.is_empty() && other.start_key == region.end_key;
-            is_left || is_right
-        };
-        self.regions.values().filter(is_next)
+        let beside = self.regions.get(&id).map(|region| {
+            let left = self.region_ranges.range::<Bytes, _>(..&region.start_key).next_back();
+            let left = left.and_then(|(_, id)| self.regions.get(id));
+            let right = self.region_ranges.get(&region.end_key).and_then(|id| self.regions.get(id));
+            let left = left.filter(|left| left.end_key == region.start_key);
+            left.into_iter().chain(right.filter(|_| !region.end_key.is_empty()))
+        });
+        beside.into_iter().flatten()
     }
 
     /// One region.
@@ -70,6 +76,26 @@ impl StoreMeta {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_where() {
+        let mut meta = StoreMeta::default();
+        for (id, start, end) in [(3, "", "c"), (1, "c", "h"), (2, "k", "p"), (4, "p", "")] {
+            let (start_key, end_key) = (start.into(), end.into());
+            meta.insert(&Region { id, start_key, end_key, ..Default::default() });
+        }
+        let overlapping = |start: &'static str, end: &'static str| {
+            meta.overlapping(&KeyRange::new(start, end)).collect::<Vec<_>>()
+        };
+        assert_eq!(overlapping("", ""), [3, 1, 2, 4]);
+        assert_eq!(overlapping("a", "b"), [3]);
+        assert_eq!(overlapping("c", "h"), [1], "an end is not inside");
+        assert_eq!(overlapping("h", "k"), [], "nobody holds these");
+        assert_eq!(overlapping("d", "l"), [1, 2]);
+        assert_eq!(overlapping("z", ""), [4]);
+        let neighbours = |id| meta.neighbours(id).map(|region| region.id).collect::<Vec<_>>();
+        assert_eq!([3, 1, 2, 4, 9].map(neighbours), [vec![1], vec![3], vec![4], vec![2], vec![]]);
+    }
 
     #[test]
     fn a_region_that_moves_leaves_no_old_range_behind() {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
+
 use super::bootstrap::read;
-use super::lifecycle::{Dismissal, RegionChange};
+use super::lifecycle::{Dismissal, RegionChange, remove_log};
 use super::proposals::Proposals;
 use super::{Config, Effect, Engines, PeerStorage, SnapKey, StoreError};
-use crate::engine::{Cf, keys};
+use crate::engine::{Cf, WriteBatch, keys};
 use crate::error::Error;
 use crate::ids::{Index, PeerId, RegionId, StoreId, Term};
 use crate::proto::metapb::{self, Region};
@@ -51,13 +53,9 @@ impl Peer {
         engines: &Engines,
         region: Region,
     ) -> Result<Peer, StoreError> {
-        let removed = || {
-            let what = "record of a removed peer";
-            read(&*engines.kv.snapshot(), Cf::Raft, &keys::removed_peer(region.id), what)
-        };
         let meta = match region.peer_on(store) {
             Some(member) => Some(*member),
-            None => removed()?,
+            None => unnamed(engines, region.id)?,
         };
         let Some(meta) = meta else {
             let text = format!("region {} has no peer on store {store}, but its data is here", region.id);
@@ -66,13 +64,21 @@ impl Peer {
         Peer::of(config, meta, PeerStorage::open(engines.clone(), &region)?)
     }
 
-    /// A peer of which nothing is known yet but its name.
+    /// A peer of which nothing is known yet but its name; and its votes, if it was here before the store stopped. The name is written down before it
+    /// can vote: a vote is its own. An earlier peer, which a late message or a late split may ask for, must not get it, and a later
+    /// one need not.
     pub(super) fn create(
         config: &Config,
         engines: &Engines,
         region: RegionId,
         meta: metapb::Peer,
     ) -> Result<Peer, StoreError> {
+        if unnamed(engines, region)?.is_none_or(|known| known.id != meta.id) {
+            engines.raft.write(remove_log(region), true)?;
+            let mut batch = WriteBatch::new();
+            batch.put(Cf::Raft, keys::unnamed_peer(region), meta.encode_to_vec());
+            engines.kv.write(batch, true)?;
+        }
         Peer::of(config, meta, PeerStorage::create(engines.clone(), region)?)
     }
 
@@ -185,4 +191,9 @@ impl Peer {
     pub fn pending(&self) -> usize {
         self.proposals.len()
     }
+}
+
+/// Who the peer of a region here is, or was, that its region does not name.
+pub(super) fn unnamed(engines: &Engines, region: RegionId) -> Result<Option<metapb::Peer>, StoreError> {
+    read(&*engines.kv.snapshot(), Cf::Raft, &keys::unnamed_peer(region), "name of a peer")
 }

@@ -77,8 +77,7 @@ impl PeerStorage {
         Ok(storage)
     }
 
-    /// The disk of a peer that was created by a message, and knows nothing yet; except for the vote that it may have given before the
-    /// store stopped.
+    /// The disk of a peer that was created by a message, and knows nothing yet but the votes that it has given.
     pub(super) fn create(engines: Engines, region: RegionId) -> Result<PeerStorage, StoreError> {
         let raft_state = read_raft_state(&engines, region)?.unwrap_or_default();
         let region = Region { id: region, ..Default::default() };

@@ -27,18 +27,9 @@ impl Store {
 
     fn propose(&mut self, id: CommandId, request: &RaftCmdRequest) -> Result<(), Error> {
         let header = request.header.clone().unwrap_or_default();
-        check_store(&header, self.name.store)?;
-        let region = header.region_id;
-        let Some(peer) = self.peers.get_mut(&region) else {
-            return Err(region_error::region_not_found(region));
-        };
-        let command = match peer.check_request(&header, request) {
-            Ok(command) => command,
-            Err(mut error) => {
-                self.name_neighbours(region, &mut error);
-                return Err(error);
-            }
-        };
+        let command = self.check(&header, request)?;
+        let peer = self.peers.get_mut(&header.region_id).expect("it was there a moment ago");
+        let data = Bytes::from(request.encode_to_vec());
         match &command.admin {
             Some(Admin::TransferLeader { to }) => {
                 peer.hand_leadership(to);
@@ -48,12 +39,30 @@ impl Store {
             }
             Some(Admin::ChangePeer(change)) => {
                 let (index, term) = (peer.node.raft().log().last_index() + 1, peer.term());
-                peer.propose_change_peer(Bytes::from(request.encode_to_vec()), change)?;
+                peer.propose_change_peer(data, change)?;
                 peer.proposals.push(index, term, id);
                 Ok(())
             }
-            _ => peer.propose(&self.config, id, request),
+            _ => peer.propose(id, data),
         }
+    }
+
+    /// Everything that can be known before the command gets into the log.
+    fn check(&self, header: &RaftRequestHeader, request: &RaftCmdRequest) -> Result<Command, Error> {
+        check_store(header, self.name.store)?;
+        let region = header.region_id;
+        let peer = self.peers.get(&region).ok_or_else(|| region_error::region_not_found(region))?;
+        let command = peer.check_request(&self.config, header, request).map_err(|mut error| {
+            self.name_neighbours(region, &mut error);
+            error
+        })?;
+        if let Some(Admin::Split { cuts, .. }) = &command.admin
+            && cuts.iter().any(|cut| self.holds(cut.region))
+        {
+            return Err(Rejection::BadCommand("a new region has the id of one that is here already").into());
+        }
+        peer.check_room(&self.config)?;
+        Ok(command)
     }
 }
 
@@ -80,13 +89,21 @@ fn check_store(header: &RaftRequestHeader, store: StoreId) -> Result<(), Error> 
 }
 
 impl Peer {
-    /// Everything that can be known before a command gets into the log.
-    fn check_request(&self, header: &RaftRequestHeader, request: &RaftCmdRequest) -> Result<Command, Error> {
+    /// Everything that the peer alone can know.
+    fn check_request(
+        &self,
+        config: &Config,
+        header: &RaftRequestHeader,
+        request: &RaftCmdRequest,
+    ) -> Result<Command, Error> {
         self.check_header(header)?;
         let command = Command::parse(request)?;
         self.check_command(&command)?;
         self.check_admin(&command)?;
-        self.check_transferring()?;
+        if !matches!(command.admin, Some(Admin::TransferLeader { .. })) {
+            self.check_transferring()?;
+        }
+        self.check_entry_size(config, request.encoded_len())?;
         Ok(command)
     }
 
@@ -104,12 +121,13 @@ impl Peer {
     /// Puts a change of the region that nobody waits for into the log, or begins to hand over the leadership.
     pub(super) fn propose_admin(
         &mut self,
+        config: &Config,
         header: RaftRequestHeader,
         admin: AdminRequest,
     ) -> Result<(), Error> {
         let request =
             RaftCmdRequest { header: Some(header.clone()), requests: Vec::new(), admin_request: Some(admin) };
-        let command = self.check_request(&header, &request)?;
+        let command = self.check_request(config, &header, &request)?;
         let data = Bytes::from(request.encode_to_vec());
         match &command.admin {
             Some(Admin::TransferLeader { to }) => self.hand_leadership(to),
@@ -181,19 +199,38 @@ impl Peer {
         }
     }
 
-    /// Puts the command into the log, encoded as it came, and notes who waits for it.
+    /// Can a command that is encoded in so many bytes be a log entry?
     ///
     /// # Errors
-    /// `RaftEntryTooLarge` and `ServerIsBusy`: see [`Config::entry_max_size`] and [`Config::max_pending_proposals`].
-    fn propose(&mut self, config: &Config, id: CommandId, request: &RaftCmdRequest) -> Result<(), Error> {
-        // LAB 2b BEGIN: size; how many wait; which index and term will the entry have?
-        let data = Bytes::from(request.encode_to_vec());
-        if data.len() > config.entry_max_size {
-            return Err(region_error::raft_entry_too_large(self.region_id(), data.len()));
+    /// `RaftEntryTooLarge`: see [`Config::entry_max_size`].
+    fn check_entry_size(&self, config: &Config, size: usize) -> Result<(), Error> {
+        // LAB 2b BEGIN
+        if size > config.entry_max_size {
+            return Err(region_error::raft_entry_too_large(self.region_id(), size));
         }
+        Ok(())
+        // LAB 2b END
+    }
+
+    /// May one more command wait?
+    ///
+    /// # Errors
+    /// `ServerIsBusy`: see [`Config::max_pending_proposals`].
+    fn check_room(&self, config: &Config) -> Result<(), Error> {
+        // LAB 2b BEGIN: who waits, is in `proposals`
         if self.proposals.len() >= config.max_pending_proposals {
             return Err(region_error::server_is_busy("too many commands are waiting"));
         }
+        Ok(())
+        // LAB 2b END
+    }
+
+    /// Puts a command, encoded as it came, into the log, and notes who waits for it.
+    ///
+    /// # Errors
+    /// `NotLeader` if Raft does not take it.
+    fn propose(&mut self, id: CommandId, data: Bytes) -> Result<(), Error> {
+        // LAB 2b BEGIN: which index and term will the entry have?
         let index = self.node.raft().log().last_index() + 1;
         let term = self.term();
         if self.node.propose(data).is_err() {

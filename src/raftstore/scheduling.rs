@@ -118,6 +118,9 @@ impl Store {
             (peer.checking, peer.size) = (false, None);
         }
         let Some(SplitId { new_region_id, new_peer_ids }) = ids else { return };
+        if self.holds(new_region_id) {
+            return;
+        }
         let cut = SplitRequest { split_key: key, new_region_id, new_peer_ids };
         let splits = Some(BatchSplitRequest { requests: vec![cut], right_derive: false });
         let admin = AdminRequest { cmd_type: AdminCmdType::BatchSplit.into(), splits, ..Default::default() };
@@ -129,7 +132,7 @@ impl Store {
     fn order_admin(&mut self, id: RegionId, epoch: RegionEpoch, admin: AdminRequest) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let header = peer.header(epoch);
-        if let Err(error) = peer.propose_admin(header, admin) {
+        if let Err(error) = peer.propose_admin(&self.config, header, admin) {
             tracing::debug!(region = id, %error, "an order is not carried out");
         }
     }

@@ -5,12 +5,10 @@
 //!   ones campaign at once: nobody else will have the idea for an election timeout.
 
 use super::command::Cut;
-use super::lifecycle::bury;
 use super::{Peer, Store, StoreError, Task, region_error};
-use crate::engine::{Cf, WriteBatch};
 use crate::error::{Error, Rejection};
-use crate::ids::{NO_PEER, RegionId};
-use crate::proto::metapb::{Region, RegionEpoch};
+use crate::ids::RegionId;
+use crate::proto::metapb::Region;
 
 impl Peer {
     /// Can the region be cut there?
@@ -75,23 +73,11 @@ impl Store {
         // LAB 3b END
     }
 
-    /// A peer for a region that has come out of a split, and whose records are on the disk. One that a message has created before makes way: its
-    /// vote is on the disk. Unless it is a later one: then the region has changed since, the one of the split is gone already, and
-    /// what it would have for data goes.
+    /// A peer for a region that has come out of a split, and whose records are on the disk. If a message has created it before, it is the same
+    /// peer, and its vote is on the disk: it makes way.
     fn add_peer(&mut self, region: Region) -> Result<(), StoreError> {
-        // LAB 3b BEGIN: who is there? Peer::open; or `bury`, which leaves the later peer's vote alone
-        let store = self.id();
-        let id = region.peer_on(store).map_or(NO_PEER, |peer| peer.id);
-        if self.peers.get(&region.id).is_some_and(|known| known.id() > id) {
-            let mut kv = WriteBatch::new();
-            Cf::DATA.into_iter().for_each(|cf| kv.delete_range(cf, region.range()));
-            let epoch = region.region_epoch.unwrap_or_default();
-            let region_epoch = Some(RegionEpoch { conf_ver: epoch.conf_ver + 1, ..epoch });
-            bury(Region { region_epoch, peers: Vec::new(), ..region }, &mut kv);
-            self.engines.kv.write(kv, true)?;
-            return Ok(());
-        }
-        let peer = Peer::open(&self.config, store, &self.engines, region.clone())?;
+        // LAB 3b BEGIN: `meta`; Peer::open
+        let peer = Peer::open(&self.config, self.id(), &self.engines, region.clone())?;
         self.meta.insert(&region);
         self.peers.insert(region.id, peer);
         Ok(())

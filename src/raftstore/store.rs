@@ -63,14 +63,14 @@ impl Store {
         let name = bootstrap::read_name(&*snapshot)?.ok_or(StoreError::NotBootstrapped)?;
         let mut meta = StoreMeta::default();
         let mut peers = BTreeMap::new();
-        let (regions, gone) = bootstrap::read_regions(&*snapshot)?;
-        for region in regions {
+        let found = bootstrap::take_inventory(&*snapshot)?;
+        drop(snapshot);
+        bootstrap::finish_burials(&engines, &found)?;
+        for region in found.regions {
             let id = region.id;
             meta.insert(&region);
             peers.insert(id, Peer::open(&config, name.store, &engines, region)?);
         }
-        drop(snapshot);
-        bootstrap::finish_burials(&engines, &gone)?;
         Ok(Store {
             name,
             engines,
@@ -195,6 +195,11 @@ impl Store {
     /// The peer of a region, if there is one here.
     pub fn peer(&self, region: RegionId) -> Option<&Peer> {
         self.peers.get(&region)
+    }
+
+    /// True if there is a peer of this region here that knows it.
+    pub(super) fn holds(&self, region: RegionId) -> bool {
+        self.peers.get(&region).is_some_and(Peer::is_initialized)
     }
 
     /// All peers, by region.

@@ -12,7 +12,7 @@ impl Peer {
     /// `BadCommand` if not.
     pub(super) fn check_transfer(&self, to: &metapb::Peer) -> Result<(), Error> {
         // LAB 3b BEGIN: who is in the region?
-        if self.region().peers.iter().any(|peer| peer.id == to.id) {
+        if self.region().peers.iter().any(|peer| (peer.id, peer.store_id) == (to.id, to.store_id)) {
             return Ok(());
         }
         Err(Rejection::BadCommand("the wanted leader is not in the region").into())
@@ -26,7 +26,7 @@ impl Peer {
         // LAB 3b END
     }
 
-    /// May commands be proposed?
+    /// May commands be proposed? (It is not asked for another transfer: whom somebody wants last is to lead.)
     ///
     /// # Errors
     /// `NotLeader` while the leadership is being handed over, without a hint: whoever is to be the next leader is none yet.

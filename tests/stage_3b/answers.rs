@@ -3,11 +3,13 @@
 use pretty_assertions::assert_eq;
 use raftkv::error::{Error, Rejection};
 use raftkv::proto::eraftpb::ConfChangeType::{self, AddLearnerNode, AddNode, RemoveNode};
-use raftkv::proto::metapb::{Peer, Region};
-use raftkv::raftstore::{CommandResult, Event};
+use raftkv::proto::metapb::{Peer, PeerRole, Region};
+use raftkv::raftstore::{CommandResult, Config, Event};
 use raftkv_testkit::lab;
+use raftkv_testkit::sim::change_peer;
 use rstest::rstest;
 
+use crate::alone::{Alone, quiet, refused};
 use crate::lone::{ID, Lone, at, change, go, hello, peer, put, region};
 
 fn is_undetermined(result: &CommandResult) -> bool {
@@ -125,7 +127,9 @@ fn a_removed_follower_answers() {
 #[case::adds_a_second_one_on_a_store(AddNode, at(9, 3))]
 #[case::removes_a_stranger(RemoveNode, peer(9))]
 #[case::removes_a_stranger_on_a_members_store(RemoveNode, at(9, 3))]
+#[case::removes_a_member_on_another_store(RemoveNode, at(3, 9))]
 #[case::a_learner(AddLearnerNode, peer(9))]
+#[case::a_voter_that_calls_itself_learner(AddNode, Peer { role: PeerRole::Learner.into(), ..peer(9) })]
 #[case::without_an_id(AddNode, at(0, 9))]
 #[case::without_a_store(AddNode, at(9, 0))]
 fn a_change_that_makes_no_sense(#[case] kind: ConfChangeType, #[case] whom: Peer) {
@@ -141,6 +145,19 @@ fn a_change_that_makes_no_sense(#[case] kind: ConfChangeType, #[case] whom: Peer
     let (_, said) = lone.command(change(AddNode, peer(4), (3, 5)));
     assert_eq!(said.replies.len(), 0, "a change that makes sense is taken");
     assert_eq!(last_index(&lone), last + 1);
+}
+
+/// A change of the region is a log entry, and as large as one may be.
+#[test]
+fn a_large_change() {
+    let _lab = lab!();
+    let mut alone = Alone::leader_of(Config { entry_max_size: 1000, ..quiet() }, &crate::alone::region("b", "p", 1));
+    let before = alone.peer(ID).node().raft().log().last_index();
+    let mut request = alone.change(ID, change_peer(AddNode, at(72, 2)));
+    request.header.as_mut().expect("it has one").uuid = vec![7; 2000].into();
+    let error = refused(alone.ask(&request));
+    assert!(error.raft_entry_too_large.is_some(), "RaftEntryTooLarge: {error:?}");
+    assert_eq!(alone.peer(ID).node().raft().log().last_index(), before);
 }
 
 /// The last peer of a region is not removed: its data would be gone.

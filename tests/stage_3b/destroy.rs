@@ -61,6 +61,10 @@ fn what_goes_and_what_stays(
     nothing_is_left(&lone);
     let gone = lone.region_state(ID).and_then(|state| state.region).expect("the tombstone has an edition");
     assert_eq!(gone.region_epoch.map(|epoch| epoch.conf_ver), Some(6));
+    let mut named: Vec<u64> = gone.peers.iter().map(|peer| peer.id).collect();
+    named.sort_unstable();
+    let known = if has_applied { vec![2, 3] } else { vec![1, 2, 3] };
+    assert_eq!(named, known, "those who may know more, each once");
     lone.tick(30);
     assert_eq!(lone.peer_id(NEXT), Some(21), "and the store goes on");
 }

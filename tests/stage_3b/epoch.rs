@@ -44,8 +44,8 @@ fn each_change_counts_once() {
     assert_eq!(lone.store().meta().region(ID), Some(&now));
 }
 
-/// The same change twice in the log (its proposer did not know of the first): the second was made for an edition that is not there any more. It
-/// changes nothing, on any peer.
+/// The same change twice in the log: the second was made for an edition that is not there any more. It changes nothing, on any peer. (Leaders that keep
+/// the rules of stage 3a do not bring it about; peers do not rely on that.)
 #[rstest]
 #[case::added_twice(change(AddNode, peer(4), (3, 5)), vec![1, 2, 3, 4])]
 #[case::removed_twice(change(RemoveNode, peer(3), (3, 5)), vec![1, 2])]

@@ -153,6 +153,37 @@ fn for_a_later_peer(#[case] first: RaftMessage) {
     assert!(lone.peer_id(NEXT_ID).is_some());
 }
 
+/// The same from somebody who knows an older edition than the peer here: then it was not this one that was removed before the other came.
+#[rstest]
+#[case::a_heartbeat(hello(peer(2), at(12, 1), 4))]
+#[case::an_answer(envelope(peer(2), at(12, 1), 4, message(MsgAppendResponse, 5)))]
+fn for_a_peer_of_an_older_edition(#[case] late: RaftMessage) {
+    let _lab = lab!();
+    let mut lone = Lone::with(&[region(), next_region()]);
+    let said = lone.tell(late);
+    assert_eq!((lone.peer_id(ID), lone.letters()), (Some(1), ALL.to_string()), "a late message destroys no member");
+    assert_eq!(said.sent, []);
+}
+
+/// Envelopes that no store sends: without a region, a sender or a receiver, or of a region without keys. They create nobody, and the store
+/// goes on.
+#[rstest]
+#[case::no_region(RaftMessage { region_id: 0, ..hello(peer(2), at(4, 1), 6) })]
+#[case::no_receiver(hello(peer(2), at(0, 1), 6))]
+#[case::no_sender(hello(at(0, 2), at(4, 1), 6))]
+#[case::no_sender_at_all(RaftMessage { from_peer: None, ..hello(peer(2), at(4, 1), 6) })]
+#[case::from_no_store(hello(at(2, 0), at(4, 1), 6))]
+#[case::no_keys(RaftMessage { end_key: "b".into(), ..hello(peer(2), at(4, 1), 6) })]
+#[case::ends_before_it_starts(RaftMessage { end_key: "a".into(), ..hello(peer(2), at(4, 1), 6) })]
+fn garbled(#[case] envelope: RaftMessage) {
+    let _lab = lab!();
+    let mut lone = Lone::empty();
+    let said = lone.tell(envelope);
+    assert_eq!((lone.store().peers().count(), said.sent), (0, vec![]));
+    lone.tell(hello(peer(2), at(4, 1), 6));
+    assert_eq!(lone.peer_id(ID), Some(4), "and a sound one is heard");
+}
+
 const NEXT_ID: u64 = crate::lone::NEXT;
 
 /// Nobody is here, and there never was: a leader that knows nothing of the peer, or a candidate, creates it.

@@ -247,7 +247,7 @@ impl Lone {
     /// True if there is a record of who the peer of a region was that its region does not name any more.
     pub fn has_removed_peer(&self, region: u64) -> bool {
         let kv = self.store().engines().kv.snapshot();
-        kv.get(Cf::Raft, &keys::removed_peer(region)).expect("an engine in memory").is_some()
+        kv.get(Cf::Raft, &keys::unnamed_peer(region)).expect("an engine in memory").is_some()
     }
 
     /// The entries of a region on the raft engine.

@@ -1,7 +1,7 @@
 //! A store that is late: the region is split elsewhere, and not yet here.
 
 use pretty_assertions::assert_eq;
-use raftkv::engine::Cf;
+use raftkv::engine::{Cf, Fault};
 use raftkv::proto::eraftpb::{ConfChangeType, ConfState, Message, MessageType, Snapshot, SnapshotMetadata};
 use raftkv::proto::metapb::{Region, RegionEpoch};
 use raftkv::proto::raft_serverpb::{PeerState, RaftSnapshotData};
@@ -170,25 +170,37 @@ fn a_vote_is_kept(#[case] restart: bool) {
 }
 
 /// The peer of the split has gone already, and a later one has come, which knows nothing yet and has voted. The late split does not bring
-/// the old one back: the later one stays, with its vote; the data of the part goes; nothing else does.
-#[test]
-fn replaced_meanwhile() {
+/// the old one back, nor does a late message: the later one stays, with its vote; the data of the part goes; nothing else does. Whenever the store
+/// stops: who the later peer is, and how it has voted, is on the disk.
+#[rstest]
+fn replaced_meanwhile(#[values(false, true)] stops_before: bool, #[values(false, true)] stops_at_the_split: bool) {
     let _lab = lab!();
     let mut alone = created_before_the_split(85, 6);
+    if stops_before {
+        alone.power_cut();
+        alone.hear(&new_region(81, 4), member(82, 2), heartbeat(10));
+    }
+    if stops_at_the_split {
+        alone.disk.plan(alone.disk.writes() + 2, Fault::StopAfter);
+    }
     send_split(&mut alone, 10);
+    if stops_at_the_split {
+        assert!(alone.disk.is_stopped(), "the first write is the entry's, the second that of the split");
+        alone.power_cut();
+    }
     for _ in 0..2 {
         assert_eq!(alone.region(7).end_key, "h", "the old region has its part");
         assert_eq!(alone.store().meta().region(8), None, "nobody here holds the other part");
-        let record = alone.record(8).expect("a record");
-        assert_eq!(record.state(), PeerState::Tombstone, "the peer of the split is gone");
+        assert_eq!(alone.record(8), None, "the peer of the split is not here");
+        alone.hear(&new_region(81, 4), member(82, 2), heartbeat(10));
+        let brought_back = alone.store().peer(8).is_some_and(|peer| peer.id() == 81);
+        assert!(!brought_back, "and nothing brings it back");
         assert_eq!(alone.held(Cf::Default, &["c", "k"]), "c");
         assert_eq!(alone.held(Cf::Write, &["k"]), "");
         assert_eq!(alone.held(Cf::Lock, &["p"]), "p", "this is another region's");
         alone.hear(&new_region(85, 6), member(83, 3), vote(9));
         assert_eq!(alone.peer(8).id(), 85, "the later peer stays");
         assert_eq!(votes_given(&mut alone), [(83, 9, false)], "in term 9 it has voted for peer 82");
-        alone.hear(&new_region(81, 4), member(82, 2), heartbeat(10));
-        assert_eq!(alone.peer(8).id(), 85, "and nothing brings the earlier one back");
         alone.power_cut();
     }
 }

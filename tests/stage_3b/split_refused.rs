@@ -3,7 +3,9 @@
 use pretty_assertions::assert_eq;
 use raftkv::error::Error;
 use raftkv::proto::eraftpb::ConfChangeType;
+use raftkv::proto::pdpb::SplitId;
 use raftkv::proto::raft_cmdpb::AdminRequest;
+use raftkv::raftstore::{Event, TaskDone};
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::change_peer;
 use rstest::rstest;
@@ -83,6 +85,24 @@ fn bad_ids(#[case] cuts: &[Cut]) {
     let _lab = lab!();
     let error = refuse(&mut Alone::leader(), split(cuts, false));
     assert!(matches!(error, Error::Rejected(_)), "{error}");
+}
+
+/// The id of another region that is here is taken, too: it would be overwritten.
+#[test]
+fn the_id_of_another_region() {
+    let _lab = lab!();
+    let mut alone = Alone::leader();
+    alone.split(7, &[("h", 8, &[81])], false);
+    alone.put_all(8, &["k"]);
+    let before = alone.region(8).clone();
+    let request = alone.change(7, split(&[("d", 8, &[91])], false));
+    assert!(matches!(alone.ask(&request), Err(Error::Rejected(_))), "BadCommand");
+    alone.give(Event::TaskDone(TaskDone::SplitIds {
+        region: Box::new(alone.region(7).clone()),
+        key: "d".into(),
+        ids: Some(SplitId { new_region_id: 8, new_peer_ids: vec![91] }),
+    }));
+    assert_eq!((alone.region(8), &alone.region(7).end_key[..]), (&before, &b"h"[..]));
 }
 
 /// A split is for one edition of the region. Whoever knows another one is told which it is now: another `version` means other keys, another

@@ -66,9 +66,7 @@ fn meanwhile_no_commands() {
     let last = |lone: &Lone| lone.store().peer(ID).expect("it leads").node().raft().log().last_index();
     let before = last(&lone);
     let kind = ConfChangeType::RemoveNode;
-    for request in
-        [put("c", (3, 5)), admin(change_peer(kind, peer(2)), (3, 5)), admin(transfer_leader(peer(2)), (3, 5))]
-    {
+    for request in [put("c", (3, 5)), admin(change_peer(kind, peer(2)), (3, 5))] {
         let (_, said) = lone.command(request);
         let (_, result) = said.replies.first().expect("a refusal comes at once");
         assert_eq!(not_leader(result), Some(None), "NotLeader, without a hint: {result:?}");
@@ -85,10 +83,25 @@ fn meanwhile_no_commands() {
     assert_eq!(last(&lone), before + 1);
 }
 
+/// Somebody changes his mind: whom he wants last is to lead (thesis, section 3.10: a transfer is a wish, not a promise).
+#[test]
+fn the_last_wish_counts() {
+    let _lab = lab!();
+    let mut lone = Lone::with(&[region()]);
+    lone.elect();
+    // Peer 3 has not acknowledged everything, so it has to catch up first.
+    lone.command(admin(transfer_leader(peer(3)), (3, 5)));
+    let (_, said) = lone.command(admin(transfer_leader(peer(2)), (3, 5)));
+    assert!(said.replies.first().is_some_and(|(_, result)| result.is_ok()), "{:?}", said.replies);
+    let told: Vec<u64> = said.of_type(MsgTimeoutNow).iter().map(|m| m.to).collect();
+    assert_eq!(told, [2], "peer 2 has the whole log: it is told at once");
+}
+
 /// Who is no member cannot lead: `BadCommand`, and nothing happens.
 #[rstest]
 #[case::a_stranger(at(9, 9))]
 #[case::a_removed_one(at(4, 4))]
+#[case::a_member_on_another_store(at(2, 3))]
 fn to_a_stranger(#[case] to: raftkv::proto::metapb::Peer) {
     let _lab = lab!();
     let mut lone = Lone::with(&[region()]);

@@ -17,7 +17,7 @@ impl Peer {
     /// counts the new group; and once the batch is written, the store settles the rest ([`RegionChange::Members`]). If this peer is the
     /// one that is removed, the batch also says who it was: it is needed until the others know.
     pub(super) fn execute_change_peer(&mut self, change: &PeerChange, round: &mut ApplyRound) {
-        // LAB 3b BEGIN: Region and its epoch; PeerStorage::set_region; Raft; `changes`; keys::removed_peer
+        // LAB 3b BEGIN: Region and its epoch; PeerStorage::set_region; Raft; `changes`; keys::unnamed_peer
         let PeerChange { kind, peer } = *change;
         let mut region = self.region().clone();
         region.region_epoch.get_or_insert_default().conf_ver += 1;
@@ -28,7 +28,7 @@ impl Peer {
         self.node.storage_mut().set_region(region, round.batch());
         if self.is_removed() {
             let record = self.meta.encode_to_vec();
-            round.batch().put(Cf::Raft, keys::removed_peer(self.region_id()), record);
+            round.batch().put(Cf::Raft, keys::unnamed_peer(self.region_id()), record);
         }
         round.must_sync();
         let change_type = kind.into();

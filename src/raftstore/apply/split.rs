@@ -10,7 +10,7 @@
 //!
 //! No key moves: the data lies where it lay, and only the records say whose it is.
 
-use bytes::Bytes;
+use prost::Message;
 
 use super::ApplyRound;
 use crate::engine::{Cf, keys};
@@ -30,9 +30,9 @@ impl Peer {
     /// ones, are in the round's batch, which will be synced: none without the others. Once it is written, the store has the peers
     /// of the new regions ([`RegionChange::Split`]).
     ///
-    /// A new region whose record here says that its peer was removed again (`Tombstone`: this store is late) does not come back: nothing
-    /// is left of it here, its part of the data neither. The same goes for a region without a peer on this store: a peer that was removed may
-    /// still get what came behind its removal.
+    /// This store may be late. A new region's peer that was removed here already (there is a tombstone), or that was replaced by a later one (its
+    /// name is on the disk, [`keys::unnamed_peer`]), does not come back: nothing is left of it here, its part of the data neither. The same
+    /// goes for a region without a peer on this store: a peer that was removed may still get what came behind its removal.
     ///
     /// Returns all regions, from left to right.
     pub(super) fn execute_split(
@@ -64,7 +64,7 @@ impl Peer {
         for part in &parts {
             if part.id == old.id {
                 self.node.storage_mut().set_region(part.clone(), round.batch());
-            } else if part.peer_on(self.meta.store_id).is_none() || is_gone(part, round)? {
+            } else if self.is_over(part, round)? {
                 Cf::DATA.into_iter().for_each(|cf| round.batch().delete_range(cf, part.range()));
             } else {
                 put_initial_region(round.batch(), part);
@@ -83,10 +83,18 @@ fn members(cut: &Cut, old: &Region) -> Vec<Member> {
     old.peers.iter().zip(&cut.peers).map(|(peer, &id)| Member { id, ..*peer }).collect()
 }
 
-fn is_gone(region: &Region, round: &ApplyRound) -> Result<bool, StoreError> {
-    let record: Option<Bytes> = round.get(Cf::Raft, &keys::region_state(region.id))?;
-    let Some(record) = record else { return Ok(false) };
-    let state: RegionLocalState = decode(&record, &format!("state of region {}", region.id))?;
-    Ok(state.state() == PeerState::Tombstone)
+impl Peer {
+    /// True if this store has no peer of a new region, or does not have it any more.
+    fn is_over(&self, region: &Region, round: &ApplyRound) -> Result<bool, StoreError> {
+        let Some(peer) = region.peer_on(self.meta.store_id) else { return Ok(true) };
+        let state: Option<RegionLocalState> = read(&keys::region_state(region.id), round)?;
+        let named: Option<Member> = read(&keys::unnamed_peer(region.id), round)?;
+        let is_buried = state.is_some_and(|state| state.state() == PeerState::Tombstone);
+        Ok(is_buried || named.is_some_and(|named| named.id > peer.id))
+    }
+}
+
+fn read<M: Message + Default>(key: &[u8], round: &ApplyRound) -> Result<Option<M>, StoreError> {
+    round.get(Cf::Raft, key)?.map(|bytes| decode(&bytes, "record of a region")).transpose()
 }
 // SOLUTION 3b END

@@ -172,9 +172,9 @@ impl Drop for SnapReceiver {
             return;
         }
         let parts = Cf::DATA.map(Cf::name).into_iter().chain(["meta"]);
-        let mut removed = parts.map(|part| self.files.folder().remove(&temporary(self.copy, part)));
+        let removed: Vec<_> = parts.map(|part| self.files.folder().remove(&temporary(self.copy, part))).collect();
         let named = self.files.remove(self.key, SnapFileSet::Copy(self.copy));
-        if let Err(error) = removed.try_for_each(|outcome| outcome).and(named) {
+        if let Err(error) = removed.into_iter().collect::<Result<(), _>>().and(named) {
             tracing::warn!(%error, "files of a broken stream stay until the store starts again");
         }
     }

@@ -141,13 +141,18 @@ impl Sim {
         }
     }
 
-    /// Snapshots that nobody needs any more go, and with them their files.
+    /// Snapshots that nobody needs any more go, and with them their files. What a broken stream has left may stay until the next start where
+    /// the disk has failed: perhaps it was the removal that failed.
     fn nothing_left(&mut self) {
         let left = |sim: &Sim| {
             let files = sim.machines.iter().map(|(id, machine)| {
                 let files =
                     machine.files.as_ref().map(|files| files.list().expect("the simulated disk can be read"));
-                (*id, files.unwrap_or_default())
+                let mut files = files.unwrap_or_default();
+                if machine.disk.struck() > machine.struck_before {
+                    files.retain(|name| !name.starts_with("temporary_"));
+                }
+                (*id, files)
             });
             files.filter(|(_, files)| !files.is_empty()).collect::<Vec<_>>()
         };

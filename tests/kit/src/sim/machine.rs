@@ -39,6 +39,8 @@ pub(super) struct Machine {
     pub crash: Crash,
     /// Its snapshots, while its store runs.
     pub files: Option<SnapFiles>,
+    /// How many faults had struck its disk when it was started.
+    pub struck_before: u64,
     /// What its workers have to do.
     pub queues: Queues,
     /// The least and the most time that a task takes.
@@ -66,6 +68,7 @@ impl Machine {
             stopped: None,
             crash: Crash::PowerCut,
             files: None,
+            struck_before: 0,
             queues: Queues::default(),
             worker_latency: WORKER_LATENCY,
             outgoing: VecDeque::new(),

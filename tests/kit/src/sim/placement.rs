@@ -326,9 +326,17 @@ pub fn transfer_leader(peer: Member) -> AdminRequest {
 
 /// A cut at one key.
 pub fn batch_split(key: &str, ids: SplitId) -> AdminRequest {
-    let SplitId { new_region_id, new_peer_ids } = ids;
-    let split_key = Bytes::copy_from_slice(key.as_bytes());
-    let requests = vec![SplitRequest { split_key, new_region_id, new_peer_ids }];
-    let splits = Some(BatchSplitRequest { requests, right_derive: false });
+    cuts(vec![(key.to_string(), ids)], false)
+}
+
+/// Cuts at several keys, which ascend.
+pub(super) fn cuts(cuts: Vec<(String, SplitId)>, right_derive: bool) -> AdminRequest {
+    let request = |(key, ids): (String, SplitId)| SplitRequest {
+        split_key: key.into(),
+        new_region_id: ids.new_region_id,
+        new_peer_ids: ids.new_peer_ids,
+    };
+    let requests = cuts.into_iter().map(request).collect();
+    let splits = Some(BatchSplitRequest { requests, right_derive });
     AdminRequest { cmd_type: AdminCmdType::BatchSplit.into(), splits, ..Default::default() }
 }

@@ -14,6 +14,7 @@ use super::{Crash, Sim};
 /// Starts what a process starts: the store, and its files of snapshots.
 fn open(config: Config, machine: &mut Machine) -> Result<Store, StoreError> {
     let store = Store::open(config, machine.disk.open())?;
+    machine.struck_before = machine.disk.struck();
     machine.files = Some(SnapFiles::open(machine.disk.folder(), &store.snapshots_in_use())?);
     Ok(store)
 }

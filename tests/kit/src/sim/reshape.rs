@@ -8,7 +8,7 @@ use raftkv::raftstore::Event;
 
 use super::Sim;
 use super::cluster::Direct;
-use super::placement::{batch_split, change_peer, transfer_leader};
+use super::placement::{change_peer, cuts, transfer_leader};
 
 /// So many regions are enough.
 const MOST_REGIONS: usize = 6;
@@ -77,11 +77,14 @@ impl Sim {
         Some(change_peer(ConfChangeType::RemoveNode, self.rng.pick(&region.peers)))
     }
 
-    /// At one of the keys of the workload, or between two of them.
+    /// At one or two of the keys of the workload, or between two of them; the old region is the first part, or the last.
     fn random_split(&mut self, region: &Region) -> Option<AdminRequest> {
-        let key = format!("k{}", self.rng.below(12));
-        let fits = region.range().contains(key.as_bytes()) && region.start_key != key.as_bytes();
-        let ids = self.split_ids(region.id);
-        fits.then(|| batch_split(&key, ids))
+        let mut keys: Vec<String> = (0..=self.rng.below(2)).map(|_| format!("k{}", self.rng.below(12))).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|key| region.range().contains(key.as_bytes()) && region.start_key != key.as_bytes());
+        let right_derive = self.rng.below(2) == 0;
+        let at: Vec<_> = keys.into_iter().map(|key| (key, self.split_ids(region.id))).collect();
+        (!at.is_empty()).then(|| cuts(at, right_derive))
     }
 }
