@@ -40,8 +40,8 @@ impl Ended {
     }
 }
 
-/// Gives a test program a folder to itself, and nothing of the caller's environment: what it does must not depend on who
-/// runs it.
+/// Gives a test program a folder to itself, and nothing of the caller's environment: what it does must not depend on
+/// who runs it.
 pub fn set_apart<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
     command
         .current_dir(folder)

@@ -22,11 +22,12 @@ pub trait Folder: Send + Sync {
     /// Also if there is no such file.
     fn open(&self, name: &str) -> Result<Box<dyn FileReader>, EngineError>;
 
-    /// Gives a file, which must be there, another name, in place of the file that had it. The new name is safe when this returns; whether the
-    /// contents are, is up to [`FileWriter::sync`].
+    /// Gives a file, which must be there, another name, in place of the file that had it. The new name is safe when
+    /// this returns; whether the contents are, is up to [`FileWriter::sync`].
     fn rename(&self, from: &str, to: &str) -> Result<(), EngineError>;
 
-    /// Removes a file, if it is there. After a loss of power it may be there again, until a rename has made the folder safe.
+    /// Removes a file, if it is there. After a loss of power it may be there again, until a rename has made the folder
+    /// safe.
     fn remove(&self, name: &str) -> Result<(), EngineError>;
 
     /// The names of all files, in order.

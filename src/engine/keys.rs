@@ -73,8 +73,8 @@ pub fn region_state(region: RegionId) -> Bytes {
     suffixed(REGION_META, region, REGION_STATE)
 }
 
-/// The key of the record that says who the peer here is while its region does not name it: not any more, or, where a message has created
-/// it, not yet.
+/// The key of the record that says who the peer here is while its region does not name it: not any more, or, where a
+/// message has created it, not yet.
 pub fn unnamed_peer(region: RegionId) -> Bytes {
     suffixed(REGION_META, region, UNNAMED_PEER)
 }

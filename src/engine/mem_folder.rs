@@ -29,8 +29,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// The power was cut: what was not synced is gone, a file that was renamed before it was synced is there and empty, and one that was
-    /// removed is there again.
+    /// The power was cut: what was not synced is gone, a file that was renamed before it was synced is there and empty,
+    /// and one that was removed is there again.
     pub fn lose_unsynced(&mut self) {
         for (name, file) in std::mem::take(&mut self.removed) {
             self.named.entry(name).or_insert(file);

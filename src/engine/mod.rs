@@ -26,8 +26,8 @@
 //! - **An engine is closed when its last handle and its last snapshot are dropped.** Before that it cannot be
 //!   opened a second time.
 //!
-//! The store has two engines: `raft` for the logs and `kv` for the data ([`keys`] says what lies where).
-//! Beside the engines a store has a [`Folder`] of plain files, for the snapshots of regions on their way between stores.
+//! The store has two engines: `raft` for the logs and `kv` for the data ([`keys`] says what lies where). Beside the
+//! engines a store has a [`Folder`] of plain files, for the snapshots of regions on their way between stores.
 
 mod batch;
 mod cf;
@@ -76,11 +76,12 @@ pub trait Engine: Send + Sync {
     fn sync(&self) -> Result<(), EngineError>;
 
     /// Takes in pairs as if each were put, without holding more than a few of them in memory. When it returns, they are
-    /// safe on disk; what was written before and not synced is not, so sync first what must not be lost while they stay.
+    /// safe on disk; what was written before and not synced is not, so sync first what must not be lost while they
+    /// stay.
     ///
     /// # Errors
-    /// The source fails, or its keys do not ascend: nothing is taken in. Of a crash nothing is promised but that the whole can be
-    /// done again.
+    /// The source fails, or its keys do not ascend: nothing is taken in. Of a crash nothing is promised but that the
+    /// whole can be done again.
     fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError>;
 
     /// The engine as it is now.

@@ -95,9 +95,9 @@ impl Engine for RocksEngine {
         self.db.flush_wal(true).map_err(io)
     }
 
-    /// The pairs become files of the database's own format beside it, which it then takes over as they are: nothing goes through the
-    /// write-ahead log. A file's index is in memory until the file is finished, so there are several, each of `INGEST_FILE`
-    /// bytes.
+    /// The pairs become files of the database's own format beside it, which it then takes over as they are: nothing
+    /// goes through the write-ahead log. A file's index is in memory until the file is finished, so there are several,
+    /// each of `INGEST_FILE` bytes.
     fn ingest(&self, cf: Cf, pairs: &mut Pairs<'_>) -> Result<(), EngineError> {
         let mut paths = Vec::new();
         let written = self.write_files(cf, &mut sorted(pairs), &mut paths);
@@ -198,8 +198,8 @@ impl Cursor for RocksCursor<'_> {
     }
 }
 
-/// A process that was killed while the database took a file over may leave a second name for a file that is in use. Writing to it
-/// again would damage the database; so such names go before anything else happens.
+/// A process that was killed while the database took a file over may leave a second name for a file that is in use.
+/// Writing to it again would damage the database; so such names go before anything else happens.
 fn remove_leftovers(path: &Path) {
     let Ok(entries) = std::fs::read_dir(path) else { return };
     for entry in entries.flatten() {

@@ -16,10 +16,10 @@ pub struct Config {
     pub heartbeat_tick: u32,
     /// From which election timeouts are drawn. The same seed and the same inputs give the same run.
     pub seed: u64,
-    /// On a restart: the last index that the state machine has already applied. Entries up to here are not
-    /// handed out again. 0 where the state machine starts empty. If it lies before the start of the log, the state machine
-    /// lacks the data of a snapshot, and nothing is handed out until [`Raft::on_applied`](super::Raft::on_applied) says that it
-    /// has it.
+    /// On a restart: the last index that the state machine has already applied. Entries up to here are not handed out
+    /// again. 0 where the state machine starts empty. If it lies before the start of the log, the state machine lacks
+    /// the data of a snapshot, and nothing is handed out until [`Raft::on_applied`](super::Raft::on_applied) says that
+    /// it has it.
     pub applied: Index,
     /// Entries of one append add up to about this many bytes of payload at most; a single larger entry
     /// still travels, alone.

@@ -22,8 +22,8 @@ pub enum RaftError {
         term: Term,
     },
 
-    /// The leader hands its leadership over and takes no proposals meanwhile. Nothing was appended: the caller may try again, here or with
-    /// the next leader.
+    /// The leader hands its leadership over and takes no proposals meanwhile. Nothing was appended: the caller may try
+    /// again, here or with the next leader.
     #[error("proposal dropped: the leadership is being handed to peer {to}")]
     LeaderTransferring {
         /// The next leader, if all goes well.

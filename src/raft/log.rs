@@ -8,8 +8,8 @@
 //!    (snapshot)       (next Ready)   majority        this disk
 //! ```
 //!
-//! After a snapshot came (stage 2c), `applied` lies before `truncated` until its data is loaded: until then nothing is to be
-//! applied.
+//! After a snapshot came (stage 2c), `applied` lies before `truncated` until its data is loaded: until then nothing is
+//! to be applied.
 //!
 //! The whole log since the last compaction is kept in memory, as references to payloads that the messages
 //! share: replicating never reads the disk, and log GC (stage 2c) bounds the memory.
@@ -25,7 +25,8 @@ const APPLY_AT_ONCE: u64 = 1024;
 /// The log of one peer.
 ///
 /// - `entries` has no gaps: `entries[i]` has index `truncated_index + 1 + i`.
-/// - `applied <= committed <= last_index`, and `truncated_index <= committed`, `truncated_index <= stabled <= last_index`.
+/// - `applied <= committed <= last_index`, and `truncated_index <= committed`, `truncated_index <= stabled <=
+///   last_index`.
 /// - `truncated_index <= applied`, except while the data of a snapshot is being loaded.
 /// - `committed` and `applied` never go back. `stabled` does, when entries that were on disk are replaced.
 /// - What is committed is never replaced (section 5.4.3).
@@ -44,8 +45,8 @@ pub struct RaftLog<S> {
 }
 
 impl<S: LogStorage> RaftLog<S> {
-    /// Reads the stored log. `committed` comes from the hard state, `applied` from the state machine: it may lie before the log's
-    /// first entry only if the data of a snapshot is still to be loaded.
+    /// Reads the stored log. `committed` comes from the hard state, `applied` from the state machine: it may lie before
+    /// the log's first entry only if the data of a snapshot is still to be loaded.
     ///
     /// The commit index is saved without waiting for the disk, the applied one together with the data. So
     /// after a crash the state machine may be ahead; whatever it has applied was committed.
@@ -131,8 +132,8 @@ impl<S: LogStorage> RaftLog<S> {
         self.entries(self.stabled + 1, self.last_index() + 1)
     }
 
-    /// The next entries that are committed and not yet applied, at most `APPLY_AT_ONCE` of them: the owner has other things to do, too. None while the data of a snapshot is being loaded: they can be
-    /// applied only on top of it.
+    /// The next entries that are committed and not yet applied, at most `APPLY_AT_ONCE` of them: the owner has other
+    /// things to do, too. None while the data of a snapshot is being loaded: they can be applied only on top of it.
     pub fn next_committed_entries(&self) -> &[Entry] {
         if self.applied < self.truncated_index {
             return &[];
@@ -199,10 +200,10 @@ impl<S: LogStorage> RaftLog<S> {
         // LAB 2ab END
     }
 
-    /// Where to look next when the logs differ at or before `index`: the last entry at or before it whose
-    /// term is at most `term`. Entries in between belong to terms that the other log has not seen there, so
-    /// they cannot match; that skips a whole term at a time (end of section 5.3). Where the log is compacted nothing is known:
-    /// then it is that place, with term 0.
+    /// Where to look next when the logs differ at or before `index`: the last entry at or before it whose term is at
+    /// most `term`. Entries in between belong to terms that the other log has not seen there, so they cannot match;
+    /// that skips a whole term at a time (end of section 5.3). Where the log is compacted nothing is known: then it is
+    /// that place, with term 0.
     pub(super) fn find_conflict_by_term(&self, index: Index, term: Term) -> (Index, Term) {
         // LAB 2ab BEGIN: go back while the own term is larger
         let mut index = index.min(self.last_index());

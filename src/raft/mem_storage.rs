@@ -68,8 +68,8 @@ impl MemLogStorage {
         self.entries.clear();
     }
 
-    /// Drops the entries up to and including `index`. The state machine must have applied them, and no change of the group behind
-    /// them: the snapshot, which is of this place, names the members as they are now.
+    /// Drops the entries up to and including `index`. The state machine must have applied them, and no change of the
+    /// group behind them: the snapshot, which is of this place, names the members as they are now.
     pub fn compact(&mut self, index: Index) -> Result<(), StorageError> {
         if index <= self.truncated_index {
             return Err(StorageError::Compacted(index));

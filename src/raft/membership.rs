@@ -5,21 +5,23 @@
 //!                                                                                                  the entry)
 //! ```
 //!
-//! A group of which one member is added or removed has majorities that all overlap with those of the group before. So old and new
-//! group may decide side by side for a while, and never differently, as long as no third group joins in.
+//! A group of which one member is added or removed has majorities that all overlap with those of the group before. So
+//! old and new group may decide side by side for a while, and never differently, as long as no third group joins in.
 //!
-//! **A change counts from when it is applied**, here as in etcd and TiKV; in the thesis, from when it is in the log. Three rules
-//! keep two groups that are two steps apart from deciding at the same time:
+//! **A change counts from when it is applied**, here as in etcd and TiKV; in the thesis, from when it is in the log.
+//! Three rules keep two groups that are two steps apart from deciding at the same time:
 //!
 //! 1. A leader proposes no change while an earlier one in its log is not applied ([`Raft::pending_conf_index`]).
-//! 2. And none before it has committed an entry of its own term. (Ongaro's repair of the algorithm as it was published. Where a change
-//!    is made by a majority of the old group, as here, the first rule suffices, and this one is a second lock; see docs/raft.md.)
-//! 3. Who knows that a change is committed, and has not applied it, does not campaign ([`Raft::check_campaign`]). Who has a
-//!    second change in its log knows that the first is committed. So nobody asks for votes in a group that is two steps old.
+//! 2. And none before it has committed an entry of its own term. (Ongaro's repair of the algorithm as it was published.
+//!    Where a change is made by a majority of the old group, as here, the first rule suffices, and this one is a second
+//!    lock; see docs/raft.md.)
+//! 3. Who knows that a change is committed, and has not applied it, does not campaign ([`Raft::check_campaign`]). Who
+//!    has a second change in its log knows that the first is committed. So nobody asks for votes in a group that is two
+//!    steps old.
 //!
-//! Safe is not enough: a peer that is removed may be needed once more, by those who have not heard of it. It may hold more than they do, and
-//! not give them its vote; and it never stands for election itself. So whoever refuses its vote says what it knows to be committed
-//! ([`Raft::learn_committed`]): with that, the others can do without it.
+//! Safe is not enough: a peer that is removed may be needed once more, by those who have not heard of it. It may hold
+//! more than they do, and not give them its vote; and it never stands for election itself. So whoever refuses its vote
+//! says what it knows to be committed ([`Raft::learn_committed`]): with that, the others can do without it.
 
 use prost::Message as _;
 
@@ -30,11 +32,12 @@ use crate::ids::{Index, NO_PEER, PeerId};
 use crate::proto::eraftpb::{ConfChange, ConfChangeType, ConfState, Entry, EntryType, Message};
 
 impl<S: LogStorage> Raft<S> {
-    /// Asks for a change of the group to be put into the log, as [`Raft::propose`] does with a command. It counts once the owner has
-    /// called [`Raft::apply_conf_change`].
+    /// Asks for a change of the group to be put into the log, as [`Raft::propose`] does with a command. It counts once
+    /// the owner has called [`Raft::apply_conf_change`].
     ///
     /// # Errors
-    /// As for [`Raft::propose`]; and [`RaftError::ConfChangeRefused`] where this leader may not propose it now, or nobody ever.
+    /// As for [`Raft::propose`]; and [`RaftError::ConfChangeRefused`] where this leader may not propose it now, or
+    /// nobody ever.
     pub fn propose_conf_change(&mut self, change: &ConfChange) -> Result<(), RaftError> {
         let entry_type = EntryType::EntryConfChange.into();
         self.take_proposals(vec![Entry {
@@ -44,8 +47,8 @@ impl<S: LogStorage> Raft<S> {
         }])
     }
 
-    /// May this leader put these proposals, its own or those that a follower has passed on, into its log? Commands always. A change of
-    /// the group only if
+    /// May this leader put these proposals, its own or those that a follower has passed on, into its log? Commands
+    /// always. A change of the group only if
     ///
     /// - it is the only one among them, adds or removes one peer, and leaves somebody in the group;
     /// - no change in the log is waiting to be applied ([`Raft::pending_conf_index`]);
@@ -91,16 +94,18 @@ impl<S: LogStorage> Raft<S> {
         // LAB 3a END
     }
 
-    /// The owner applies an entry that changes the group; it calls this at the entry's place in the log, before it applies what follows.
+    /// The owner applies an entry that changes the group; it calls this at the entry's place in the log, before it
+    /// applies what follows.
     ///
-    /// After: the group is the new one. Adding a member or removing a stranger changes nothing, and the last member stays: what stands in the log
-    /// must mean the same to everybody. Nor does a change that a snapshot has overtaken: it came while the entry was being applied, and
-    /// its data is not loaded; its group is newer.
+    /// After: the group is the new one. Adding a member or removing a stranger changes nothing, and the last member
+    /// stays: what stands in the log must mean the same to everybody. Nor does a change that a snapshot has overtaken:
+    /// it came while the entry was being applied, and its data is not loaded; its group is newer.
     ///
     /// - A new peer is not known to hold anything, and is sent to soon.
-    /// - After a removal fewer make a majority: entries may be committed by it. A transfer to the removed peer is given up.
-    /// - A leader that is removed tells the others what is committed, as well as it can, and steps down. It answers and votes as long as it
-    ///   is asked: the others may not know yet that they can do without.
+    /// - After a removal fewer make a majority: entries may be committed by it. A transfer to the removed peer is given
+    ///   up.
+    /// - A leader that is removed tells the others what is committed, as well as it can, and steps down. It answers and
+    ///   votes as long as it is asked: the others may not know yet that they can do without.
     ///
     /// Returns the group as it is then, for the owner to save.
     pub fn apply_conf_change(&mut self, change: &ConfChange) -> ConfState {
@@ -144,10 +149,12 @@ impl<S: LogStorage> Raft<S> {
     }
     // SOLUTION 3a END
 
-    /// A peer answers a request for votes. Where it refuses, it says up to where its log is committed: `commit`, an entry of `log_term`.
+    /// A peer answers a request for votes. Where it refuses, it says up to where its log is committed: `commit`, an
+    /// entry of `log_term`.
     ///
-    /// After a refusal, if this peer's log has that entry, and up to it a change of the group that is news: all up to there is
-    /// committed here, too, and a candidate is a follower again, for it was asking an old group (rule 3). A leader learns nothing: it counts.
+    /// After a refusal, if this peer's log has that entry, and up to it a change of the group that is news: all up to
+    /// there is committed here, too, and a candidate is a follower again, for it was asking an old group (rule 3). A
+    /// leader learns nothing: it counts.
     pub(super) fn learn_committed(&mut self, m: &Message) {
         // LAB 3a BEGIN idle: do you have that entry? what lies between?
         let is_here = self.log.term(m.commit) == Some(m.log_term);
@@ -160,8 +167,8 @@ impl<S: LogStorage> Raft<S> {
         // LAB 3a END
     }
 
-    /// May this peer stand for election? Not while it knows of a change of the group that is committed, and has not applied it: it would
-    /// ask an old group. (Rule 3 above.)
+    /// May this peer stand for election? Not while it knows of a change of the group that is committed, and has not
+    /// applied it: it would ask an old group. (Rule 3 above.)
     ///
     /// # Errors
     /// [`RaftError::ConfChangeRefused`], for the log.

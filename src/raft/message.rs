@@ -27,10 +27,9 @@ pub fn is_from_leader(msg_type: MessageType) -> bool {
 /// True for what a sender may send before its own disk has the state it belongs to.
 ///
 /// A leader replicates while it writes (thesis, section 10.2.1): its appends, heartbeats and snapshots promise nothing
-/// about its own disk, and it counts itself as a holder of an entry only once that entry is persisted. Proposals and wishes promise
-/// nothing at all.
-/// A vote and an acknowledgement are promises that must outlive a crash. So is a request for votes: its
-/// sender has voted for itself and must not forget that.
+/// about its own disk, and it counts itself as a holder of an entry only once that entry is persisted. Proposals and
+/// wishes promise nothing at all. A vote and an acknowledgement are promises that must outlive a crash. So is a request
+/// for votes: its sender has voted for itself and must not forget that.
 pub fn may_precede_persist(msg_type: MessageType) -> bool {
     use MessageType::{MsgAppend, MsgHeartbeat, MsgPropose, MsgSnapshot, MsgTimeoutNow, MsgTransferLeader};
     matches!(

@@ -60,18 +60,19 @@
 //!
 //! # Log compaction (section 7): `snapshot.rs`
 //!
-//! A log must not grow for ever. Each peer drops the beginning of its own, once the owner has applied it. A follower that needs what
-//! its leader has dropped gets a snapshot: the state machine at one entry. Its log then begins behind that.
+//! A log must not grow for ever. Each peer drops the beginning of its own, once the owner has applied it. A follower
+//! that needs what its leader has dropped gets a snapshot: the state machine at one entry. Its log then begins behind
+//! that.
 //!
 //! # Leadership transfer (thesis, section 3.10): `transfer.rs`
 //!
-//! A leader that is to make way brings its successor up to date, takes no proposals meanwhile, and tells it to campaign at once. The
-//! rest is an ordinary election.
+//! A leader that is to make way brings its successor up to date, takes no proposals meanwhile, and tells it to campaign
+//! at once. The rest is an ordinary election.
 //!
 //! # Membership changes (thesis, sections 4.1 and 4.2): `membership.rs`
 //!
-//! One peer comes or goes at a time, by an entry of the log: then the majorities of the old group and of the new one overlap, and no
-//! two leaders can be elected side by side. The file says which rules that rests on.
+//! One peer comes or goes at a time, by an entry of the log: then the majorities of the old group and of the new one
+//! overlap, and no two leaders can be elected side by side. The file says which rules that rests on.
 //!
 //! # Clients (section 8)
 //!
@@ -84,7 +85,8 @@
 //! - Appends are pipelined, in a window, and made when the outbox is taken: proposals batch by themselves.
 //! - A refusal names the place to try next and skips whole terms (end of section 5.3 describes the idea).
 //! - A change of the group counts when it is applied, not when it is appended; see `membership.rs`.
-//! - Who refuses its vote says what it knows to be committed: a group from which a peer was removed may need that to go on without it.
+//! - Who refuses its vote says what it knows to be committed: a group from which a peer was removed may need that to go
+//!   on without it.
 //! - A heartbeat is a message of its own, not an empty append. It carries a commit index, never beyond what
 //!   the follower is known to hold, and no consistency check.
 //!
@@ -95,7 +97,8 @@
 //! - Learners (thesis, section 4.2.1): they shorten a gap in availability, not in safety.
 //! - Pre-vote (thesis, section 9.6): a peer that returns from a partition makes the group elect once more.
 //!   That costs a moment, and students can see it happen.
-//! - Catching up a new server before it counts (thesis, section 4.2.1, same section): a peer that is added counts at once.
+//! - Catching up a new server before it counts (thesis, section 4.2.1, same section): a peer that is added counts at
+//!   once.
 //! - Check quorum (thesis, section 6.2): a leader that is cut off goes on believing until it hears a higher
 //!   term. It cannot commit anything meanwhile, and the store above reads through the log.
 //! - Read index and leases (thesis, section 6.4): reads go through the log (stage 2b).

@@ -144,13 +144,14 @@ impl<S: LogStorage> Raft<S> {
     /// follower passes it on to its leader, and nobody knows then whether it arrives.
     ///
     /// # Errors
-    /// [`RaftError::ProposalDropped`] where no leader is known, [`RaftError::LeaderTransferring`] where the leader is about
-    /// to hand over. Nothing is silently lost: the caller must be able to answer its client.
+    /// [`RaftError::ProposalDropped`] where no leader is known, [`RaftError::LeaderTransferring`] where the leader is
+    /// about to hand over. Nothing is silently lost: the caller must be able to answer its client.
     pub fn propose(&mut self, data: Bytes) -> Result<(), RaftError> {
         self.take_proposals(vec![Entry { data, ..Default::default() }])
     }
 
-    /// [`Raft::propose`] for several entries, the own owner's or those that a follower has passed on: all of them, or none.
+    /// [`Raft::propose`] for several entries, the own owner's or those that a follower has passed on: all of them, or
+    /// none.
     pub(super) fn take_proposals(&mut self, entries: Vec<Entry>) -> Result<(), RaftError> {
         if self.role == Role::Leader {
             self.check_transfer()?;
@@ -207,8 +208,8 @@ impl<S: LogStorage> Raft<S> {
         Ok(())
     }
 
-    /// Puts a message into the outbox it belongs to, signed with the own id (unless it speaks for somebody else) and term. An answer to a
-    /// request for votes also says up to where the own log is committed.
+    /// Puts a message into the outbox it belongs to, signed with the own id (unless it speaks for somebody else) and
+    /// term. An answer to a request for votes also says up to where the own log is committed.
     pub(super) fn send(&mut self, mut m: Message) {
         if m.from == NO_PEER {
             m.from = self.config.id;

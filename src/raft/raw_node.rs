@@ -20,11 +20,12 @@ pub struct Ready {
     pub soft_state: Option<SoftState>,
     /// Term, vote and commit index, if one of them has changed.
     pub hard_state: Option<HardState>,
-    /// Takes the place of the whole log, and of the state machine: see [`RaftLog::pending_snapshot`](super::RaftLog). The owner
-    /// saves that it is to be loaded; loading itself may take its time, and its end is told to
+    /// Takes the place of the whole log, and of the state machine: see [`RaftLog::pending_snapshot`](super::RaftLog).
+    /// The owner saves that it is to be loaded; loading itself may take its time, and its end is told to
     /// [`Raft::on_applied`]. Never before stage 2c.
     pub snapshot: Option<Snapshot>,
-    /// To be written to the log behind the entry before the first one, or behind the snapshot; what stands there gives way.
+    /// To be written to the log behind the entry before the first one, or behind the snapshot; what stands there gives
+    /// way.
     pub entries: Vec<Entry>,
     /// To be applied, in order, each exactly once. They may be among `entries`: so write first.
     pub committed_entries: Vec<Entry>,
@@ -33,8 +34,8 @@ pub struct Ready {
     /// Votes and acknowledgements: saved before sent. Who sends one and forgets it in a crash breaks a
     /// promise, and two leaders or a lost entry may follow.
     pub persisted_messages: Vec<Message>,
-    /// The write must reach the disk before step 3: for a new term or vote, for entries, for a snapshot. False if only the
-    /// commit index has changed: it can be learned again.
+    /// The write must reach the disk before step 3: for a new term or vote, for entries, for a snapshot. False if only
+    /// the commit index has changed: it can be learned again.
     pub must_sync: bool,
 }
 
@@ -136,9 +137,9 @@ impl<S: LogStorage> RawNode<S> {
 
     /// The owner has done what `ready` asked for.
     ///
-    /// After: its states are known as stored, its snapshot as saved, its entries as persisted (a leader counts itself as their
-    /// holder), its committed entries as applied: those of this `ready`, not what has come since. What the storage has
-    /// dropped of its log, Raft has dropped too ([`Raft::compact_log`]).
+    /// After: its states are known as stored, its snapshot as saved, its entries as persisted (a leader counts itself
+    /// as their holder), its committed entries as applied: those of this `ready`, not what has come since. What the
+    /// storage has dropped of its log, Raft has dropped too ([`Raft::compact_log`]).
     pub fn advance(&mut self, ready: Ready) {
         // LAB 2ac BEGIN: remember the states; on_snapshot_saved, on_persisted, on_applied; compact_log
         if let Some(soft_state) = ready.soft_state {

@@ -8,9 +8,11 @@ use crate::ids::{NO_PEER, PeerId};
 use crate::proto::eraftpb::{Entry, Message, MessageType};
 
 impl<S: LogStorage> Raft<S> {
-    /// Puts proposals into the log, in order, or passes them on to whom they are for. Of the entries count type, data and context.
+    /// Puts proposals into the log, in order, or passes them on to whom they are for. Of the entries count type, data
+    /// and context.
     ///
-    /// After: on a leader each is an entry behind the last one; a follower has sent all of them to its leader, in one message.
+    /// After: on a leader each is an entry behind the last one; a follower has sent all of them to its leader, in one
+    /// message.
     ///
     /// # Errors
     /// [`RaftError::ProposalDropped`] where no leader is known.

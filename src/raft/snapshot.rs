@@ -10,12 +10,13 @@
 //! ```
 //!
 //! Raft knows a snapshot by the entry that it ends with, and by the members of the group at that entry. The data goes
-//! from owner to owner on its own way, and may take long: what comes meanwhile goes into the log, and waits to be applied.
+//! from owner to owner on its own way, and may take long: what comes meanwhile goes into the log, and waits to be
+//! applied.
 //!
-//! Sections and functions belong together like this: the log is compacted by each peer for itself ([`Raft::compact_log`]), the
-//! leader sends a snapshot only where it has no entries any more ([`Raft::send_snapshot`]), the receiver does what figure 13 says
-//! ([`Raft::handle_snapshot`]). A snapshot goes out in one message here, not in pieces: how it travels is the owner's
-//! business.
+//! Sections and functions belong together like this: the log is compacted by each peer for itself
+//! ([`Raft::compact_log`]), the leader sends a snapshot only where it has no entries any more
+//! ([`Raft::send_snapshot`]), the receiver does what figure 13 says ([`Raft::handle_snapshot`]). A snapshot goes out in
+//! one message here, not in pieces: how it travels is the owner's business.
 
 use super::message::message;
 use super::progress::{Progress, ProgressState};
@@ -28,9 +29,9 @@ use crate::proto::eraftpb::{ConfState, Message, MessageType, Snapshot, SnapshotM
 impl<S: LogStorage> Raft<S> {
     /// Sends the storage's snapshot to a follower whose next entry is compacted.
     ///
-    /// After: the follower's progress waits for the snapshot, and nothing else is sent to it until then. Where there is no snapshot
-    /// yet (the storage may have to make it first), nothing has changed: this is called again when the follower answers the next
-    /// heartbeat, and not before, so that nobody spins.
+    /// After: the follower's progress waits for the snapshot, and nothing else is sent to it until then. Where there is
+    /// no snapshot yet (the storage may have to make it first), nothing has changed: this is called again when the
+    /// follower answers the next heartbeat, and not before, so that nobody spins.
     pub(super) fn send_snapshot(&mut self, to: PeerId) {
         // LAB 2c BEGIN idle: LogStorage::snapshot; Progress::become_snapshot; MsgSnapshot
         let snapshot = match self.log.storage().snapshot() {
@@ -47,11 +48,12 @@ impl<S: LogStorage> Raft<S> {
         // LAB 2c END
     }
 
-    /// A follower has answered an append, or the snapshot; [`Raft::handle_append_response`] looks at the answer next. Decides
-    /// whether the follower still waits for the snapshot.
+    /// A follower has answered an append, or the snapshot; [`Raft::handle_append_response`] looks at the answer next.
+    /// Decides whether the follower still waits for the snapshot.
     ///
-    /// After: if it holds what the leader's log goes on behind, be it by this snapshot, a later one or by entries, its progress
-    /// probes, and sending goes on. Older answers, which were under way when the snapshot was sent, change nothing.
+    /// After: if it holds what the leader's log goes on behind, be it by this snapshot, a later one or by entries, its
+    /// progress probes, and sending goes on. Older answers, which were under way when the snapshot was sent, change
+    /// nothing.
     pub(super) fn leave_snapshot(&mut self, m: &Message) {
         // LAB 2c BEGIN idle: what does the answer say, and does the log go on behind that?
         let Some(progress) = self.progress.get_mut(&m.from) else { return };
@@ -66,8 +68,8 @@ impl<S: LogStorage> Raft<S> {
     /// The owner tells what became of the snapshot that it was given for a peer: `arrived`, or lost on the way.
     ///
     /// After: the peer is probed again, once it has answered a heartbeat. If the snapshot arrived, from behind it; its
-    /// acknowledgement may be lost, too, and the probe finds out. If it was lost, from where the peer was: it gets another. A report on
-    /// a peer that does not wait for a snapshot any more says nothing new.
+    /// acknowledgement may be lost, too, and the probe finds out. If it was lost, from where the peer was: it gets
+    /// another. A report on a peer that does not wait for a snapshot any more says nothing new.
     pub fn report_snapshot(&mut self, peer: PeerId, arrived: bool) {
         // LAB 2c BEGIN: back to Probe; where does the next append begin? when may it be sent?
         let Some(progress) = self.progress.get_mut(&peer) else { return };
@@ -80,14 +82,14 @@ impl<S: LogStorage> Raft<S> {
 
 /// As the follower sees it.
 impl<S: LogStorage> Raft<S> {
-    /// The leader has sent a snapshot (figure 13, "InstallSnapshot RPC"). The message is of the current term, and the timer has been
-    /// reset.
+    /// The leader has sent a snapshot (figure 13, "InstallSnapshot RPC"). The message is of the current term, and the
+    /// timer has been reset.
     ///
     /// - A snapshot of what is committed here already is old. It changes nothing.
-    /// - If the log has the entry that the snapshot ends with, it has all before it, too: committing it is enough, and what
-    ///   follows stays (figure 13, step 6).
-    /// - Otherwise the log gives way to the snapshot (step 7), and the members of the group are those that the snapshot names.
-    ///   One that does not name this peer is not for it, and changes nothing.
+    /// - If the log has the entry that the snapshot ends with, it has all before it, too: committing it is enough, and
+    ///   what follows stays (figure 13, step 6).
+    /// - Otherwise the log gives way to the snapshot (step 7), and the members of the group are those that the snapshot
+    ///   names. One that does not name this peer is not for it, and changes nothing.
     ///
     /// After: the answer says up to where the log agrees with the leader's now.
     pub(super) fn handle_snapshot(&mut self, m: Message) {
@@ -127,8 +129,8 @@ impl<S: LogStorage> Raft<S> {
         // LAB 2c END
     }
 
-    /// The storage may have dropped the beginning of its log. Drops the same entries here; for they were kept in memory only to
-    /// be sent.
+    /// The storage may have dropped the beginning of its log. Drops the same entries here; for they were kept in memory
+    /// only to be sent.
     ///
     /// After: the log begins where the storage's does, and knows the term of the entry before that. What is not applied
     /// here stays, whatever the storage says.
@@ -143,8 +145,9 @@ impl<S: LogStorage> Raft<S> {
 impl<S: LogStorage> RaftLog<S> {
     /// The log gives way to a snapshot of something that is committed, and that this log does not have.
     ///
-    /// After: it is empty and begins behind the snapshot, all before that is committed, and the snapshot is pending: the owner has to
-    /// save it. Nothing is applied until the owner says that its data is loaded ([`Raft::on_applied`]).
+    /// After: it is empty and begins behind the snapshot, all before that is committed, and the snapshot is pending:
+    /// the owner has to save it. Nothing is applied until the owner says that its data is loaded
+    /// ([`Raft::on_applied`]).
     pub(super) fn restore(&mut self, snapshot: Snapshot) {
         // LAB 2c BEGIN: entries, truncated, committed, stabled; not applied
         let SnapshotMetadata { index, term, .. } = *metadata(&snapshot);
@@ -171,8 +174,8 @@ impl<S: LogStorage> RaftLog<S> {
 impl Progress {
     /// The follower is sent a snapshot that ends at `index`.
     ///
-    /// After: nothing more is sent until it is answered, or the owner reports. What it holds is not known to be more than before:
-    /// `matched` stands.
+    /// After: nothing more is sent until it is answered, or the owner reports. What it holds is not known to be more
+    /// than before: `matched` stands.
     pub(super) fn become_snapshot(&mut self, index: Index) {
         // LAB 2c BEGIN: what of a Progress belongs to the state that it leaves?
         self.state = ProgressState::Snapshot(index);

@@ -45,8 +45,8 @@ pub trait LogStorage {
     /// The last index in the log; `first_index() - 1` when it is empty.
     fn last_index(&self) -> Result<Index, StorageError>;
 
-    /// The latest snapshot of the state machine, for a follower whose next entry is compacted. It names the members of the group; one
-    /// that was made before the last applied change of the group is out of date, and is not given, for a new member would not find its
-    /// name in it, and ignore it.
+    /// The latest snapshot of the state machine, for a follower whose next entry is compacted. It names the members of
+    /// the group; one that was made before the last applied change of the group is out of date, and is not given, for a
+    /// new member would not find its name in it, and ignore it.
     fn snapshot(&self) -> Result<Snapshot, StorageError>;
 }

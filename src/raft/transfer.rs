@@ -11,8 +11,8 @@
 //!     |  follower, votes for it                      |  leader
 //! ```
 //!
-//! It is an ordinary election, started at a good moment: nothing about safety rests on it. What gets lost is sent again; what
-//! does not succeed within an election timeout is given up, and the old leader goes on.
+//! It is an ordinary election, started at a good moment: nothing about safety rests on it. What gets lost is sent
+//! again; what does not succeed within an election timeout is given up, and the old leader goes on.
 
 use super::message::message;
 use super::storage::LogStorage;
@@ -20,7 +20,8 @@ use super::{Raft, RaftError, Role};
 use crate::ids::{NO_PEER, PeerId, Term};
 use crate::proto::eraftpb::{Message, MessageType};
 
-/// A transfer that a leader has begun. One of an earlier leadership means nothing any more: a peer leads a term once at most.
+/// A transfer that a leader has begun. One of an earlier leadership means nothing any more: a peer leads a term once at
+/// most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Transfer {
     /// The successor.
@@ -34,8 +35,8 @@ pub(super) struct Transfer {
 impl<S: LogStorage> Raft<S> {
     /// Wants `to` for leader. A follower passes the wish on to its leader; where none is known, it is lost.
     ///
-    /// After, on a leader: proposals are refused until the transfer has succeeded or is given up; the successor is told to campaign as
-    /// soon as it has the whole log, at once if it has it now, and is sent what it lacks otherwise.
+    /// After, on a leader: proposals are refused until the transfer has succeeded or is given up; the successor is told
+    /// to campaign as soon as it has the whole log, at once if it has it now, and is sent what it lacks otherwise.
     ///
     /// - The successor that is wanted already: nothing changes, the time it has left neither.
     /// - Another one: the earlier transfer is given up.
@@ -78,8 +79,8 @@ impl<S: LogStorage> Raft<S> {
 
     /// A follower has answered, an append or a heartbeat, and its progress accounts for the answer.
     ///
-    /// After: if it is the wanted successor and has the whole log, it has been told to campaign. Again, if that was done before: the message may
-    /// have been lost, and twice does no harm, since the second is of an old term by then.
+    /// After: if it is the wanted successor and has the whole log, it has been told to campaign. Again, if that was
+    /// done before: the message may have been lost, and twice does no harm, since the second is of an old term by then.
     pub(super) fn hand_over(&mut self, from: PeerId) {
         // LAB 3a BEGIN idle: MsgTimeoutNow, to whom, and when?
         let has_all = self.progress.get(&from).is_some_and(|p| p.matched == self.log.last_index());
@@ -89,7 +90,8 @@ impl<S: LogStorage> Raft<S> {
         // LAB 3a END
     }
 
-    /// One tick of a leader: a transfer that takes an election timeout ([`Config::election_tick`](super::Config) ticks) has failed.
+    /// One tick of a leader: a transfer that takes an election timeout ([`Config::election_tick`](super::Config) ticks)
+    /// has failed.
     ///
     /// After that many ticks: it is given up, and proposals are taken again.
     pub(super) fn tick_transfer(&mut self) {
@@ -105,8 +107,8 @@ impl<S: LogStorage> Raft<S> {
 
     /// The leader of this term wants this peer for its successor.
     ///
-    /// After: it stands for election, as if its timer had run out. (A peer that is no voter does nothing, and what is in the way of a
-    /// [`campaign`](Raft::campaign) is in the way here, too.)
+    /// After: it stands for election, as if its timer had run out. (A peer that is no voter does nothing, and what is
+    /// in the way of a [`campaign`](Raft::campaign) is in the way here, too.)
     pub(super) fn handle_timeout_now(&mut self) {
         // LAB 3a BEGIN: there is a function for this
         self.campaign();

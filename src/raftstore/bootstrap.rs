@@ -55,8 +55,8 @@ fn initial_raft_state() -> RaftLocalState {
     grown_raft_state(&RaftLocalState::default())
 }
 
-/// The raft engine's record of a region that begins now, where its peer was created by a message before, and may have given its vote: a
-/// vote is not taken back.
+/// The raft engine's record of a region that begins now, where its peer was created by a message before, and may have
+/// given its vote: a vote is not taken back.
 pub(super) fn grown_raft_state(known: &RaftLocalState) -> RaftLocalState {
     let known = known.hard_state.unwrap_or_default();
     let (term, vote) = if known.term < INIT_TERM { (INIT_TERM, 0) } else { (known.term, known.vote) };
@@ -115,8 +115,8 @@ pub(super) fn take_inventory(kv: &dyn Snapshot) -> Result<Inventory, StoreError>
     Ok(found)
 }
 
-/// Takes away what the raft engine still has of peers that are gone, where the store stopped before that was done. A later peer of the region
-/// stays, and with it its vote.
+/// Takes away what the raft engine still has of peers that are gone, where the store stopped before that was done. A
+/// later peer of the region stays, and with it its vote.
 pub(super) fn finish_burials(engines: &Engines, found: &Inventory) -> Result<(), StoreError> {
     for &id in found.gone.iter().filter(|id| !found.unnamed.contains(id)) {
         if engines.raft.snapshot().get(Cf::Default, &keys::raft_state(id))?.is_some() {

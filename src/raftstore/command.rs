@@ -1,7 +1,7 @@
 //! A command as the store understands it.
 //!
-//! On the wire and in the log a command is a message with many optional fields. It is read once, here, and what cannot be
-//! read is refused before it gets into the log: an entry that no peer can apply would stop all of them.
+//! On the wire and in the log a command is a message with many optional fields. It is read once, here, and what cannot
+//! be read is refused before it gets into the log: an entry that no peer can apply would stop all of them.
 
 use bytes::Bytes;
 
@@ -150,8 +150,8 @@ impl Command {
         bytes.sum::<usize>() as u64
     }
 
-    /// A key that the region does not hold, if there is one. Of a range to delete, both ends have to be in the region; its
-    /// end, which is exclusive, may be the region's.
+    /// A key that the region does not hold, if there is one. Of a range to delete, both ends have to be in the region;
+    /// its end, which is exclusive, may be the region's.
     pub fn key_outside(&self, region: &Region) -> Option<&[u8]> {
         let held = region.range();
         self.operations.iter().find_map(|operation| match operation {

@@ -19,15 +19,16 @@ impl Peer {
     /// Does the change make sense for the region as it is?
     ///
     /// # Errors
-    /// A command that makes no sense (`BadCommand`): to add a peer that is there, or a second one on a store; to remove one that is not there,
-    /// or not on this store, or the last one.
+    /// A command that makes no sense (`BadCommand`): to add a peer that is there, or a second one on a store; to remove
+    /// one that is not there, or not on this store, or the last one.
     pub(super) fn check_change_peer(&self, change: &PeerChange) -> Result<(), Error> {
         // LAB 3b BEGIN: who is in the region?
         let bad = |why| Err(Rejection::BadCommand(why).into());
         let peers = &self.region().peers;
         match change.kind {
             ConfChangeType::RemoveNode => {
-                let is_it = |peer: &metapb::Peer| (peer.id, peer.store_id) == (change.peer.id, change.peer.store_id);
+                let (id, store) = (change.peer.id, change.peer.store_id);
+                let is_it = |peer: &metapb::Peer| (peer.id, peer.store_id) == (id, store);
                 if !peers.iter().any(is_it) {
                     return bad("the peer to be removed is not in the region");
                 }
@@ -50,8 +51,8 @@ impl Peer {
     /// Puts a change of peers into the log. `command` is the whole command, encoded.
     ///
     /// # Errors
-    /// `NotLeader` where this peer does not lead (any more). `ServerIsBusy` where Raft cannot take a change now: another one is under way, the
-    /// leader is new, or on its way out.
+    /// `NotLeader` where this peer does not lead (any more). `ServerIsBusy` where Raft cannot take a change now:
+    /// another one is under way, the leader is new, or on its way out.
     pub(super) fn propose_change_peer(&mut self, command: Bytes, change: &PeerChange) -> Result<(), Error> {
         // LAB 3b BEGIN: RawNode::propose_conf_change
         let change = ConfChange {
@@ -72,8 +73,8 @@ impl Peer {
 }
 
 impl Store {
-    /// Settles what this round has changed about regions, now that it is written: [`StoreMeta`](super::StoreMeta), peers that come
-    /// and go, those who wait for them, and the scheduler.
+    /// Settles what this round has changed about regions, now that it is written: [`StoreMeta`](super::StoreMeta),
+    /// peers that come and go, those who wait for them, and the scheduler.
     pub(super) fn settle_changes(&mut self) -> Result<(), StoreError> {
         // LAB 3b BEGIN idle: for each peer with `changes`, each in its order
         let changed = |peer: &&mut Peer| !peer.changes.is_empty();
@@ -97,8 +98,9 @@ impl Store {
 
     /// The members of a region have changed.
     ///
-    /// After: the store's picture of the regions is right. A peer that was removed by the leader here has been told to go. If it is this
-    /// store's own peer that was removed, everyone who still waits there has an answer, since it will not learn of anything more.
+    /// After: the store's picture of the regions is right. A peer that was removed by the leader here has been told to
+    /// go. If it is this store's own peer that was removed, everyone who still waits there has an answer, since it will
+    /// not learn of anything more.
     fn settle_members(&mut self, id: RegionId, kind: ConfChangeType, changed: metapb::Peer) {
         // LAB 3b BEGIN: `meta`, `report_due`, `tell_to_go`, `answer_unknown`
         let Some(peer) = self.peers.get_mut(&id) else { return };

@@ -25,14 +25,17 @@ pub struct Config {
     pub max_pending_proposals: usize,
     /// Every so many ticks a store looks at the length of its logs.
     pub log_gc_ticks: u32,
-    /// A log with more applied entries than this is compacted. What is left serves followers that are a little behind; one
-    /// that is further behind gets a snapshot.
+    /// A log with more applied entries than this is compacted. What is left serves followers that are a little behind;
+    /// one that is further behind gets a snapshot.
     pub log_gc_limit: usize,
     /// A log with more bytes of applied entries than this is compacted: it is kept in memory.
     pub log_gc_bytes: usize,
+    /// So many ticks are a second: the store has no clock. Only what the scheduler is told is counted in seconds.
+    pub ticks_per_second: u32,
     /// Every so many ticks a leader reports its region to the scheduler, and a store itself; 0: never.
     pub heartbeat_to_scheduler_ticks: u32,
-    /// Every so many ticks a leader looks whether enough was written that its region may have become too large; 0: never.
+    /// Every so many ticks a leader looks whether enough was written that its region may have become too large; 0:
+    /// never.
     pub split_check_ticks: u32,
     /// A region with more bytes of keys and values than this is split in two halves.
     pub region_max_size: u64,
@@ -51,6 +54,7 @@ impl Default for Config {
             log_gc_ticks: 10,
             log_gc_limit: 10_000,
             log_gc_bytes: 64 << 20,
+            ticks_per_second: 10,
             heartbeat_to_scheduler_ticks: 60,
             split_check_ticks: 10,
             region_max_size: 144 << 20,
@@ -72,6 +76,9 @@ impl Config {
         if self.log_gc_ticks == 0 || self.log_gc_limit == 0 {
             // A limit of 0 would be passed by the very entry that compacts the log.
             return complain("log_gc_ticks and log_gc_limit must be at least 1");
+        }
+        if self.ticks_per_second == 0 {
+            return complain("ticks_per_second must be at least 1");
         }
         if self.region_max_size == 0 {
             return complain("region_max_size must be at least 1 byte");

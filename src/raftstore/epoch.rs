@@ -5,8 +5,9 @@
 //! | the keys: a split | `version` | every command |
 //! | the peers | `conf_ver` | commands that change the region |
 //!
-//! A command is checked twice, when it is proposed and when it is applied, with the same function: in between the region may
-//! have changed. What is refused when it is applied is refused by every peer, for it depends on nothing but the region.
+//! A command is checked twice, when it is proposed and when it is applied, with the same function: in between the
+//! region may have changed. What is refused when it is applied is refused by every peer, for it depends on nothing but
+//! the region.
 
 use super::command::{Admin, Command};
 use super::{Peer, Store, region_error};
@@ -17,8 +18,8 @@ impl Peer {
     /// May this change of the region be made? Other commands may always.
     ///
     /// # Errors
-    /// `EpochNotMatch` if it was made for a region with other peers (this is also what makes a change that comes twice happen
-    /// once); and what [`Peer::check_change_peer`] and [`Peer::check_split`] say.
+    /// `EpochNotMatch` if it was made for a region with other peers (this is also what makes a change that comes twice
+    /// happen once); and what [`Peer::check_change_peer`] and [`Peer::check_split`] say.
     pub(super) fn check_change(&self, command: &Command) -> Result<(), Error> {
         // LAB 3b BEGIN idle: `conf_ver`; then the change itself
         let region = self.region();
@@ -38,8 +39,9 @@ impl Peer {
 }
 
 impl Store {
-    /// A client that knows an old edition of a region may know nothing of the regions that came out of it. To an `EpochNotMatch` for this
-    /// region, its neighbours here are added: what was one region is then complete, more often than not.
+    /// A client that knows an old edition of a region may know nothing of the regions that came out of it. To an
+    /// `EpochNotMatch` for this region, its neighbours here are added: what was one region is then complete, more often
+    /// than not.
     pub(super) fn name_neighbours(&self, id: RegionId, error: &mut Error) {
         // LAB 3b BEGIN idle: StoreMeta::neighbours, behind the region itself
         if let Error::Region(error) = error

@@ -17,8 +17,8 @@ pub type CommandId = u64;
 pub enum Event {
     /// Time has passed: one tick for every peer.
     Tick,
-    /// Another store has sent something. It may be lost, late, doubled, or for a peer that is not here. Snapshots do not come
-    /// this way: one that does is dropped.
+    /// Another store has sent something. It may be lost, late, doubled, or for a peer that is not here. Snapshots do
+    /// not come this way: one that does is dropped.
     RaftMessage(RaftMessage),
     /// Another store has sent a snapshot, and the files that belong to it are complete and safe on this store's disk.
     Snapshot {

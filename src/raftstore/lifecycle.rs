@@ -11,15 +11,18 @@
 //! | peer 12 | nobody, and a tombstone of an edition not later than the sender's | as above |
 //! | peer 12 | nobody, and a tombstone of a later edition than the sender's | the sender is late, and perhaps it was removed itself: if the tombstone knows that, it is told to go; otherwise those are asked whom the tombstone knows |
 //!
-//! **Who is removed, does not go at once.** It has applied its removal, but the others may not have, and may need its vote once more: in a group
-//! of two, always. It goes when it is told to, by somebody who has applied the removal, synced; and it asks, from time to time.
+//! **Who is removed, does not go at once.** It has applied its removal, but the others may not have, and may need its
+//! vote once more: in a group of two, always. It goes when it is told to, by somebody who has applied the removal,
+//! synced; and it asks, from time to time.
 //!
-//! **Ids only grow**, and none is given twice: the scheduler sees to that. So of two peers of a region on one store, the one with the higher id is the later
-//! one, and whoever comes back comes under a new id: what is still under way for the old one does not hit it.
+//! **Ids only grow**, and none is given twice: the scheduler sees to that. So of two peers of a region on one store,
+//! the one with the higher id is the later one, and whoever comes back comes under a new id: what is still under way
+//! for the old one does not hit it.
 //!
-//! **What is left** of a peer is its tombstone: the edition of the region at which it was gone. Without it, a message that comes late
-//! would bring the peer back, without the votes that it has given. And it says who may know more: a peer that was away while the region moved to
-//! other stores knows none of those, but the tombstones lead it there, each to a later edition.
+//! **What is left** of a peer is its tombstone: the edition of the region at which it was gone. Without it, a message
+//! that comes late would bring the peer back, without the votes that it has given. And it says who may know more: a
+//! peer that was away while the region moved to other stores knows none of those, but the tombstones lead it there,
+//! each to a later edition.
 
 use prost::Message as _;
 
@@ -98,8 +101,8 @@ impl Dismissal {
 impl Store {
     /// Looks at who writes to whom, before Raft looks at what is written: the table above.
     ///
-    /// After `Ok`: the peer that the message is for is here. A sender that was removed as far as this store knows (its edition of the region is
-    /// not a later one, and the region does not name it) has been told to go.
+    /// After `Ok`: the peer that the message is for is here. A sender that was removed as far as this store knows (its
+    /// edition of the region is not a later one, and the region does not name it) has been told to go.
     ///
     /// # Errors
     /// `Away`: the message is dropped. `Failed`: the disk failed.
@@ -140,15 +143,15 @@ impl Store {
         Ok(())
     }
 
-    /// Creates the peer that a message is for, and that is not here. It knows nothing, has index and term 0, and belongs to no group until
-    /// it gets a snapshot; only a vote that it may have given before is on the disk.
+    /// Creates the peer that a message is for, and that is not here. It knows nothing, has index and term 0, and
+    /// belongs to no group until it gets a snapshot; only a vote that it may have given before is on the disk.
     ///
-    /// - Only a leader that knows nothing of this peer (a heartbeat with commit index 0) or a candidate creates it: anything else speaks to a peer that
-    ///   has been there.
+    /// - Only a leader that knows nothing of this peer (a heartbeat with commit index 0) or a candidate creates it:
+    ///   anything else speaks to a peer that has been there.
     /// - Not if a later peer of the region has been here, which the store knows by name: it has votes to keep.
-    /// - Not while another region here holds keys of this one: that has still to be split, and then this peer is there with its
-    ///   data. A candidate's message is kept until then, the latest one of each region: the new region need not wait for another
-    ///   election.
+    /// - Not while another region here holds keys of this one: that has still to be split, and then this peer is there
+    ///   with its data. A candidate's message is kept until then, the latest one of each region: the new region need
+    ///   not wait for another election.
     ///
     /// # Errors
     /// `Away` where it is not created.
@@ -206,9 +209,10 @@ impl Store {
 
     /// Somebody who knows an earlier edition of a region than the tombstone here has written.
     ///
-    /// After: it is told to go, if it was removed, and that is known here: the members of the tombstone's edition are, if none of them is on this
-    /// store. Otherwise those whom the tombstone names are asked in its place, in envelopes with nothing in them. They are of the tombstone's
-    /// edition, so that from one tombstone to the next the edition is a later one, and nothing goes round in circles.
+    /// After: it is told to go, if it was removed, and that is known here: the members of the tombstone's edition are,
+    /// if none of them is on this store. Otherwise those whom the tombstone names are asked in its place, in envelopes
+    /// with nothing in them. They are of the tombstone's edition, so that from one tombstone to the next the edition is
+    /// a later one, and nothing goes round in circles.
     fn refer(&mut self, from: metapb::Peer, gone: &Region) {
         // LAB 3b BEGIN idle: who is known? `tell_to_go`; Effect::Send
         let is_complete = !gone.peers.is_empty() && gone.peer_on(self.id()).is_none();
@@ -238,8 +242,8 @@ impl Store {
         Ok(state.filter(|state| state.state() == PeerState::Tombstone).and_then(|state| state.region))
     }
 
-    /// Tells a peer on another store that the region, as it is here, does not name it any more. Where this store has no peer of it any more
-    /// either, a member's name is given: whoever goes, remembers who knows.
+    /// Tells a peer on another store that the region, as it is here, does not name it any more. Where this store has no
+    /// peer of it any more either, a member's name is given: whoever goes, remembers who knows.
     pub(super) fn tell_to_go(&mut self, peer: metapb::Peer, region: &Region) {
         let from_peer = region.peer_on(self.id()).or(region.peers.first()).copied();
         self.outbox.push_back(Effect::Send(RaftMessage {
@@ -264,14 +268,15 @@ pub(super) fn is_first(message: &Message) -> bool {
 
 /// Peers leave.
 impl Store {
-    /// Destroys the peer of a region, which was removed as of the edition in the dismissal, or of the one that it knows, if that is later.
+    /// Destroys the peer of a region, which was removed as of the edition in the dismissal, or of the one that it
+    /// knows, if that is later.
     ///
-    /// After: everyone who waited has an answer (nobody knows what comes of a command that is in the log: the others may carry it out); the
-    /// files of its snapshots are removed; data, log and states are gone from the disks, and a tombstone is there; the other regions'
-    /// data is untouched. A peer that knows no region has no data.
+    /// After: everyone who waited has an answer (nobody knows what comes of a command that is in the log: the others
+    /// may carry it out); the files of its snapshots are removed; data, log and states are gone from the disks, and a
+    /// tombstone is there; the other regions' data is untouched. A peer that knows no region has no data.
     ///
-    /// While a worker loads a snapshot for it, it stays ([`Peer::doomed`]), and goes when that is done: the worker would write into
-    /// what may be another region's by then.
+    /// While a worker loads a snapshot for it, it stays ([`Peer::doomed`]), and goes when that is done: the worker
+    /// would write into what may be another region's by then.
     pub(super) fn destroy_peer(&mut self, id: RegionId, dismissal: Dismissal) -> Result<(), StoreError> {
         // LAB 3b BEGIN: loading? answers, files, meta, disks (`remains`, `PeerStorage::destroy`)
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
@@ -303,8 +308,9 @@ impl Store {
         Ok(())
     }
 
-    /// One tick for peers that nobody may need: one that was removed, and one that has not learned its region yet. Every election
-    /// timeout it asks those it knows whether it is still wanted, with an envelope that has no message in it.
+    /// One tick for peers that nobody may need: one that was removed, and one that has not learned its region yet.
+    /// Every election timeout it asks those it knows whether it is still wanted, with an envelope that has no message
+    /// in it.
     pub(super) fn tick_lifecycle(&mut self) {
         // LAB 3b BEGIN idle: members of the region, or those who have written; `ticks_to_ask`
         for peer in self.peers.values_mut().filter(|peer| !peer.is_initialized() || peer.is_removed()) {
@@ -324,8 +330,8 @@ impl Store {
 impl Peer {
     /// What its tombstone says: the edition of the region at which it was gone, and those who may know more.
     ///
-    /// If the peer knows that edition, these are its members. If not, these are the members that it knows, itself among them, and the one that has
-    /// sent it away.
+    /// If the peer knows that edition, these are its members. If not, these are the members that it knows, itself among
+    /// them, and the one that has sent it away.
     fn remains(&self, dismissal: Dismissal) -> Region {
         // LAB 3b BEGIN: which of the two editions is later?
         let mut gone = self.region().clone();
@@ -343,8 +349,8 @@ impl Peer {
 impl PeerStorage {
     /// Nothing is left of the peer but its tombstone.
     ///
-    /// First the kv engine, in one synced batch: a store that stops before the rest is done finds the tombstone, and does it when it
-    /// starts ([`remove_log`]).
+    /// First the kv engine, in one synced batch: a store that stops before the rest is done finds the tombstone, and
+    /// does it when it starts ([`remove_log`]).
     pub(super) fn destroy(&self, gone: Region) -> Result<(), StoreError> {
         // LAB 3b BEGIN: Cf::DATA; `bury`; then the raft engine
         let id = self.region.id;

@@ -11,8 +11,9 @@
 //!   Task::DeleteLog --> raftlog-gc worker: kv engine synced, then the entries are deleted from the raft engine
 //! ```
 //!
-//! Every peer compacts at the same place of the log, but what it keeps is its own business: no peer needs another's log to be as long as
-//! its own. It goes through the log all the same, because the one that knows how far the others are is the leader.
+//! Every peer compacts at the same place of the log, but what it keeps is its own business: no peer needs another's log
+//! to be as long as its own. It goes through the log all the same, because the one that knows how far the others are is
+//! the leader.
 
 use bytes::Bytes;
 use prost::Message;
@@ -25,7 +26,8 @@ use crate::proto::raft_cmdpb::{AdminCmdType, AdminRequest, CompactLogRequest, Ra
 pub const PATIENCE: usize = 8;
 
 impl Store {
-    /// Time has passed: every [`Config::log_gc_ticks`] ticks, looks at each log, and at snapshots that nobody wants any more.
+    /// Time has passed: every [`Config::log_gc_ticks`] ticks, looks at each log, and at snapshots that nobody wants any
+    /// more.
     pub(super) fn tick_log_gc(&mut self) {
         self.ticks_to_gc = self.ticks_to_gc.saturating_sub(1);
         if self.ticks_to_gc > 0 {
@@ -40,15 +42,15 @@ impl Store {
 }
 
 impl Peer {
-    /// Proposes to compact the log, if this peer leads and more than [`Config::log_gc_limit`] applied entries are in its log, or more
-    /// than [`Config::log_gc_bytes`] of them.
+    /// Proposes to compact the log, if this peer leads and more than [`Config::log_gc_limit`] applied entries are in
+    /// its log, or more than [`Config::log_gc_bytes`] of them.
     ///
     /// After: the proposal, if there is one, names an applied entry, and leaves at most the limits.
     ///
-    /// - A follower that keeps up has what is dropped; one that is a little behind, by less than half of the limits, finds what it
-    ///   lacks. Neither needs a snapshot. One that is further behind stops nobody.
-    /// - While a snapshot is made or on its way ([`Peer::snapshot_floor`]), the entries behind it stay, or it would help nobody when it
-    ///   arrives; unless the log has grown to [`PATIENCE`] times the limits.
+    /// - A follower that keeps up has what is dropped; one that is a little behind, by less than half of the limits,
+    ///   finds what it lacks. Neither needs a snapshot. One that is further behind stops nobody.
+    /// - While a snapshot is made or on its way ([`Peer::snapshot_floor`]), the entries behind it stay, or it would
+    ///   help nobody when it arrives; unless the log has grown to [`PATIENCE`] times the limits.
     pub(super) fn maybe_compact_log(&mut self, config: &Config) {
         // LAB 2c BEGIN idle: how long is the applied part? who lags behind? is a snapshot under way? `propose_compact_log`
         if !self.is_leader() {
@@ -77,9 +79,9 @@ impl Peer {
         // LAB 2c END
     }
 
-    /// Puts a CompactLog up to `index`, which is applied, into the log, unless the last one of this term is not applied yet: a leader that
-    /// cannot commit anything must not fill its log with them. Nobody waits for it; and if it gets lost, another look at the log
-    /// makes another.
+    /// Puts a CompactLog up to `index`, which is applied, into the log, unless the last one of this term is not applied
+    /// yet: a leader that cannot commit anything must not fill its log with them. Nobody waits for it; and if it gets
+    /// lost, another look at the log makes another.
     pub(super) fn propose_compact_log(&mut self, index: Index) {
         let (proposed_in, proposed_at) = self.compact_proposed;
         if proposed_in == self.term() && proposed_at > self.apply_state().applied_index {

@@ -1,7 +1,7 @@
 //! Raft messages in their envelopes.
 //!
-//! Raft speaks of peers; the envelope adds what a store needs: which region, which store, and the sender's edition of the
-//! region.
+//! Raft speaks of peers; the envelope adds what a store needs: which region, which store, and the sender's edition of
+//! the region.
 
 use super::lifecycle::{Turned, is_first};
 use super::region::region_of;
@@ -46,7 +46,8 @@ impl Store {
         self.step(region_id, to.id, message)
     }
 
-    /// Takes a snapshot, whose files are here, to the peer that it is for. If that has no use for it, the files are removed.
+    /// Takes a snapshot, whose files are here, to the peer that it is for. If that has no use for it, the files are
+    /// removed.
     ///
     /// While a peer is taking over one snapshot, any other counts as lost. The leader finds out, and sends another.
     pub(super) fn on_snapshot(&mut self, envelope: RaftMessage, copy: u64) -> Result<(), StoreError> {
@@ -77,9 +78,11 @@ impl Store {
         Ok(())
     }
 
-    /// A peer learns where those are that write to it and that its region does not name: it may not know its region yet, or an old edition of it.
+    /// A peer learns where those are that write to it and that its region does not name: it may not know its region
+    /// yet, or an old edition of it.
     fn remember(&mut self, region: RegionId, sender: Option<metapb::Peer>) {
         let Some((peer, sender)) = self.peers.get_mut(&region).zip(sender) else { return };
+        peer.silent.remove(&sender.id);
         if peer.region().peers.contains(&sender) {
             peer.senders.remove(&sender.id);
         } else {
@@ -98,8 +101,8 @@ impl Store {
     }
 }
 
-/// The region of the snapshot, if that is this one, with this peer in it, and with the members that Raft will take over. Once it is
-/// saved, there is no way back.
+/// The region of the snapshot, if that is this one, with this peer in it, and with the members that Raft will take
+/// over. Once it is saved, there is no way back.
 fn described_for(snapshot: &Snapshot, region: RegionId, to: metapb::Peer) -> Option<Region> {
     let described = region_of(snapshot).filter(|described| described.id == region)?;
     let conf_state = snapshot.metadata.as_ref().and_then(|last| last.conf_state.as_ref());
@@ -110,7 +113,8 @@ fn described_for(snapshot: &Snapshot, region: RegionId, to: metapb::Peer) -> Opt
 }
 
 impl Peer {
-    /// Hands a message to Raft. What no correct peer sends is ignored; only what breaks Raft's promises stops the store.
+    /// Hands a message to Raft. What no correct peer sends is ignored; only what breaks Raft's promises stops the
+    /// store.
     fn step(&mut self, message: Message) -> Result<(), StoreError> {
         match self.node.step(message) {
             Err(error) if error.is_fatal() => Err(StoreError::Raft { region: self.region_id(), error }),
@@ -140,8 +144,8 @@ impl Peer {
         }
     }
 
-    /// Sends messages of Raft, each in its envelope. One to a peer of which nobody has heard goes nowhere. A snapshot goes another
-    /// way than all others: it would hold them up.
+    /// Sends messages of Raft, each in its envelope. One to a peer of which nobody has heard goes nowhere. A snapshot
+    /// goes another way than all others: it would hold them up.
     pub(super) fn send(&self, messages: Vec<Message>, out: &mut dyn FnMut(Effect)) {
         for message in messages {
             let Some(to) = self.find(message.to) else { continue };

@@ -6,15 +6,16 @@ use crate::ids::RegionId;
 use crate::proto::metapb::Region;
 
 impl Store {
-    /// May a snapshot of this region be taken over here? Not while another region here holds some of its keys, or is going to: its
-    /// data would be overwritten. That happens where one store is late: the other region has still to be split here, or its peer was
-    /// removed and does not know.
+    /// May a snapshot of this region be taken over here? Not while another region here holds some of its keys, or is
+    /// going to: its data would be overwritten. That happens where one store is late: the other region has still to be
+    /// split here, or its peer was removed and does not know.
     ///
-    /// What the other regions hold is what [`StoreMeta`](super::StoreMeta) says, and what those hold that have accepted a snapshot and not
-    /// saved it yet.
+    /// What the other regions hold is what [`StoreMeta`](super::StoreMeta) says, and what those hold that have accepted
+    /// a snapshot and not saved it yet.
     ///
     /// # Errors
-    /// With the other region's id: the snapshot is dropped. The leader sends another, and by then things may have changed.
+    /// With the other region's id: the snapshot is dropped. The leader sends another, and by then things may have
+    /// changed.
     pub(super) fn check_snapshot(&self, region: &Region) -> Result<(), RegionId> {
         // LAB 3b BEGIN idle: StoreMeta::overlapping; pending snapshots
         let range = region.range();

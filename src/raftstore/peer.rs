@@ -17,9 +17,10 @@ use crate::raft::{RawNode, Role};
 
 /// One replica of one region: its Raft node, and the commands that wait for it.
 ///
-/// - Its region, which is as of the last applied entry, has it among its peers; unless it knows no region yet, or was removed.
-/// - Entries up to `apply_state().applied_index` are in the data, each once; except while a snapshot is being loaded, when the data is of
-///   no moment.
+/// - Its region, which is as of the last applied entry, has it among its peers; unless it knows no region yet, or was
+///   removed.
+/// - Entries up to `apply_state().applied_index` are in the data, each once; except while a snapshot is being loaded,
+///   when the data is of no moment.
 /// - Each waiting proposal is answered once.
 pub struct Peer {
     pub(super) meta: metapb::Peer,
@@ -35,6 +36,8 @@ pub struct Peer {
     pub(super) doomed: Option<Dismissal>,
     /// Until it asks again whether it is still wanted.
     pub(super) ticks_to_ask: u32,
+    /// For how many ticks a leader has not heard from each of the others.
+    pub(super) silent: BTreeMap<PeerId, u32>,
     /// About so many bytes were written since the region's size was looked at.
     pub(super) written: u64,
     /// The region's size when it was looked at last.
@@ -64,9 +67,9 @@ impl Peer {
         Peer::of(config, meta, PeerStorage::open(engines.clone(), &region)?)
     }
 
-    /// A peer of which nothing is known yet but its name; and its votes, if it was here before the store stopped. The name is written down before it
-    /// can vote: a vote is its own. An earlier peer, which a late message or a late split may ask for, must not get it, and a later
-    /// one need not.
+    /// A peer of which nothing is known yet but its name; and its votes, if it was here before the store stopped. The
+    /// name is written down before it can vote: a vote is its own. An earlier peer, which a late message or a late
+    /// split may ask for, must not get it, and a later one need not.
     pub(super) fn create(
         config: &Config,
         engines: &Engines,
@@ -95,6 +98,7 @@ impl Peer {
             changes: Vec::new(),
             doomed: None,
             ticks_to_ask: config.election_ticks,
+            silent: BTreeMap::new(),
             written: 0,
             size: None,
             checking: false,
@@ -107,7 +111,8 @@ impl Peer {
         self.node.storage().is_initialized()
     }
 
-    /// True if its region does not name it any more: it answers Raft's messages until somebody who knows tells it to go.
+    /// True if its region does not name it any more: it answers Raft's messages until somebody who knows tells it to
+    /// go.
     pub fn is_removed(&self) -> bool {
         self.is_initialized() && !self.region().peers.iter().any(|member| member.id == self.id())
     }
@@ -139,6 +144,13 @@ impl Peer {
     /// One tick of the clock.
     pub(super) fn tick(&mut self) {
         self.node.tick();
+        if !self.is_leader() {
+            self.silent.clear();
+            return;
+        }
+        let last = std::mem::take(&mut self.silent);
+        let others = self.region().peers.iter().filter(|peer| peer.id != self.id());
+        self.silent = others.map(|peer| (peer.id, last.get(&peer.id).map_or(0, |ticks| ticks + 1))).collect();
     }
 
     /// Its id.

@@ -5,9 +5,9 @@
 //! | entries, [`RaftLocalState`] | raft | by [`PeerStorage::save_ready_state`]: synced, before anything that promises them is sent |
 //! | [`RaftApplyState`] | kv | by the state machine, in one batch with the data |
 //!
-//! The two disks do not know each other. After a crash the kv engine may be behind: then committed entries are applied again,
-//! onto data that is as old as the apply state. It is never ahead, since entries are on the disk before they are applied. A
-//! snapshot changes both (stage 2c, `snapshot.rs`).
+//! The two disks do not know each other. After a crash the kv engine may be behind: then committed entries are applied
+//! again, onto data that is as old as the apply state. It is never ahead, since entries are on the disk before they are
+//! applied. A snapshot changes both (stage 2c, `snapshot.rs`).
 
 use std::cell::RefCell;
 
@@ -103,7 +103,8 @@ impl PeerStorage {
         }
     }
 
-    /// The region has come out of a split: its log begins now. A peer that was created by a message before keeps its vote.
+    /// The region has come out of a split: its log begins now. A peer that was created by a message before keeps its
+    /// vote.
     fn begin_log(&mut self) -> Result<(), StoreError> {
         self.raft_state = grown_raft_state(&self.raft_state);
         let mut batch = WriteBatch::new();
@@ -112,7 +113,8 @@ impl PeerStorage {
         Ok(())
     }
 
-    /// True once the peer knows its region: it was there from the beginning, came out of a split, or has taken a snapshot.
+    /// True once the peer knows its region: it was there from the beginning, came out of a split, or has taken a
+    /// snapshot.
     pub fn is_initialized(&self) -> bool {
         !self.region.peers.is_empty()
     }
@@ -124,11 +126,11 @@ impl PeerStorage {
         self.region = region;
     }
 
-    /// Adds to the batch what a `Ready` wants stored: entries, the new end of the log, the hard state. The caller writes the
-    /// batch to the raft engine.
+    /// Adds to the batch what a `Ready` wants stored: entries, the new end of the log, the hard state. The caller
+    /// writes the batch to the raft engine.
     ///
-    /// After: [`PeerStorage::raft_state`] is the new state. Entries of the old log that stood behind the first new entry are
-    /// no part of the log any more. What has not changed is not in the batch: an empty batch spares a write.
+    /// After: [`PeerStorage::raft_state`] is the new state. Entries of the old log that stood behind the first new
+    /// entry are no part of the log any more. What has not changed is not in the batch: an empty batch spares a write.
     pub fn save_ready_state(&mut self, ready: &Ready, batch: &mut WriteBatch) {
         // LAB 2b BEGIN: the entries; last_index; the hard state; then the RaftLocalState, if it has changed
         let old = self.raft_state;
@@ -150,7 +152,8 @@ impl PeerStorage {
         // LAB 2b END
     }
 
-    /// The log begins behind `index`, whose term is `term`. The caller writes the state in one batch with the data. (Stage 2c.)
+    /// The log begins behind `index`, whose term is `term`. The caller writes the state in one batch with the data.
+    /// (Stage 2c.)
     pub(super) fn set_truncated(&mut self, index: Index, term: Term, batch: &mut WriteBatch) {
         self.apply_state.truncated_state = Some(RaftTruncatedState { index, term });
         batch.put(Cf::Raft, keys::apply_state(self.region.id), self.apply_state.encode_to_vec());
@@ -221,8 +224,8 @@ impl LogStorage for PeerStorage {
     }
 
     /// # Errors
-    /// `Compacted(low)` before the first index; `Unavailable` with the first index that is missing, be it behind the end of
-    /// the log or in a hole.
+    /// `Compacted(low)` before the first index; `Unavailable` with the first index that is missing, be it behind the
+    /// end of the log or in a hole.
     fn entries(&self, low: Index, high: Index) -> Result<Vec<Entry>, StorageError> {
         // LAB 2b BEGIN: refuse what is outside the log; read the rest in one pass, and miss no gap
         if low < self.first_index()? {

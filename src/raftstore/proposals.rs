@@ -1,7 +1,8 @@
 //! Who waits for what.
 //!
 //! A command that is in the leader's log may still get lost: another leader may put something else in its place. Index
-//! and term together name one entry for ever (Log Matching, section 5.3), so they are what a waiting command is known by.
+//! and term together name one entry for ever (Log Matching, section 5.3), so they are what a waiting command is known
+//! by.
 
 use std::collections::VecDeque;
 
@@ -44,9 +45,9 @@ impl Proposals {
         self.waiting.push_back(Proposal { index, term, id });
     }
 
-    /// The entry `index` of `term` is applied. Takes out everyone whose fate that decides, and no one else: the command that is
-    /// this entry, and all for which no place is left in the log, at this index or behind it, by the Log Matching Property and
-    /// because terms never go back along a log (sections 5.3 and 5.4).
+    /// The entry `index` of `term` is applied. Takes out everyone whose fate that decides, and no one else: the command
+    /// that is this entry, and all for which no place is left in the log, at this index or behind it, by the Log
+    /// Matching Property and because terms never go back along a log (sections 5.3 and 5.4).
     pub fn settle(&mut self, index: Index, term: Term) -> Settled {
         // LAB 2b BEGIN: from the front; the same index is not enough to be the same entry
         let mut settled = Settled::default();
@@ -69,8 +70,9 @@ impl Proposals {
         self.waiting.drain(..).map(|proposal| proposal.id).collect()
     }
 
-    /// A snapshot up to `index` has taken the place of the log. Takes out everyone whose command may be in it: nobody can tell any more
-    /// whether it is. Who waited behind it is told by [`Proposals::settle`], now or with the next entry.
+    /// A snapshot up to `index` has taken the place of the log. Takes out everyone whose command may be in it: nobody
+    /// can tell any more whether it is. Who waited behind it is told by [`Proposals::settle`], now or with the next
+    /// entry.
     pub fn take_covered(&mut self, index: Index) -> Vec<CommandId> {
         let is_covered = |proposal: &Proposal| proposal.index <= index;
         let covered = self.waiting.iter().filter(|p| is_covered(p)).map(|p| p.id).collect();

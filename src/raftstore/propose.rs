@@ -1,8 +1,8 @@
 //! From a command to a log entry.
 //!
 //! Everything that can be checked is checked here, before the command costs anybody a disk write: is it for this store,
-//! this region, this peer, this term, this edition of the region, and are its keys in the region's range. By the time it is
-//! applied, some of that may have changed, so [`apply`](super::apply) looks again.
+//! this region, this peer, this term, this edition of the region, and are its keys in the region's range. By the time
+//! it is applied, some of that may have changed, so [`apply`](super::apply) looks again.
 
 use bytes::Bytes;
 use prost::Message;
@@ -140,15 +140,15 @@ impl Peer {
         Ok(())
     }
 
-    /// Is the command for this edition of the region, for its keys, and, if it changes the region, a change that can be made? Asked
-    /// twice: when it is proposed, and when it is applied.
+    /// Is the command for this edition of the region, for its keys, and, if it changes the region, a change that can be
+    /// made? Asked twice: when it is proposed, and when it is applied.
     pub(super) fn check_command(&self, command: &Command) -> Result<(), Error> {
         self.check_keys(command)?;
         self.check_change(command)
     }
 
-    /// Is the command for this peer, as leader, in this term? A header without a peer, or with term 0, does not say; then any
-    /// will do.
+    /// Is the command for this peer, as leader, in this term? A header without a peer, or with term 0, does not say;
+    /// then any will do.
     ///
     /// - Another peer's: `RegionNotFound` (see [`region_error::peer_not_found`]).
     /// - This peer does not lead: `NotLeader`, with the leader if it is known.
@@ -173,8 +173,8 @@ impl Peer {
 
     /// Is the command for this edition of the region, and for its keys? (Part of [`Peer::check_command`].)
     ///
-    /// Of the epoch, only `version` counts here: it says which keys the region has. A change of members raises `conf_ver`, and
-    /// changes nothing for who reads and writes keys.
+    /// Of the epoch, only `version` counts here: it says which keys the region has. A change of members raises
+    /// `conf_ver`, and changes nothing for who reads and writes keys.
     fn check_keys(&self, command: &Command) -> Result<(), Error> {
         // LAB 2b BEGIN: Command knows its epoch and its keys
         let region = self.region();

@@ -25,10 +25,10 @@ use crate::raft::Ready;
 impl Store {
     /// One round for all peers that have something to do.
     ///
-    /// - One write for all of them, however many regions there are: waiting for the disk is what costs. It is synced if the
-    ///   [`Ready`] of one of them must be; a commit index alone need not, it can be learned again.
-    /// - A snapshot in a `Ready` goes to [`PeerStorage::save_snapshot`](super::PeerStorage), which writes to the kv engine, and fills
-    ///   the batch in front of the `Ready`'s entries.
+    /// - One write for all of them, however many regions there are: waiting for the disk is what costs. It is synced if
+    ///   the [`Ready`] of one of them must be; a commit index alone need not, it can be learned again.
+    /// - A snapshot in a `Ready` goes to [`PeerStorage::save_snapshot`](super::PeerStorage), which writes to the kv
+    ///   engine, and fills the batch in front of the `Ready`'s entries.
     /// - What promises something leaves after that write.
     /// - A client hears of its command after the write that carries it out.
     pub(super) fn handle_ready(&mut self, out: &mut dyn FnMut(Effect)) -> Result<(), StoreError> {

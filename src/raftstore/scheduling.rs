@@ -12,16 +12,16 @@
 //!     |  ReportSplit  --------------------------->  |
 //! ```
 //!
-//! The scheduler only suggests. Its orders are proposed like any client's command and checked like it, so that one that comes late, or twice,
-//! does nothing: the region's edition has changed.
+//! The scheduler only suggests. Its orders are proposed like any client's command and checked like it, so that one that
+//! comes late, or twice, does nothing: the region's edition has changed.
 
 use bytes::Bytes;
 
-use super::{Peer, Store, Task};
+use super::{Config, Peer, Store, Task};
 use crate::ids::RegionId;
-use crate::proto::metapb::{Region, RegionEpoch};
+use crate::proto::metapb::{Peer as Member, Region, RegionEpoch};
 use crate::proto::pdpb::{
-    RegionHeartbeatRequest, RegionHeartbeatResponse, SplitId, StoreHeartbeatRequest, StoreStats,
+    PeerStats, RegionHeartbeatRequest, RegionHeartbeatResponse, SplitId, StoreHeartbeatRequest, StoreStats,
 };
 use crate::proto::raft_cmdpb::{
     AdminCmdType, AdminRequest, BatchSplitRequest, ChangePeerRequest, SplitRequest, TransferLeaderRequest,
@@ -31,7 +31,8 @@ use crate::proto::raft_cmdpb::{
 const PARTS: u64 = 8;
 
 impl Store {
-    /// One tick: reports that are due (at intervals, and at once where something has changed), and a look at the sizes of regions.
+    /// One tick: reports that are due (at intervals, and at once where something has changed), and a look at the sizes
+    /// of regions.
     pub(super) fn tick_scheduling(&mut self) {
         // LAB 3b BEGIN idle: `ticks_to_report`, `ticks_to_check`; Peer::report, Peer::check_size
         if self.config.heartbeat_to_scheduler_ticks > 0 {
@@ -41,7 +42,7 @@ impl Store {
                 self.ticks_to_report = self.config.heartbeat_to_scheduler_ticks;
                 self.tasks.push(Task::ReportStore(self.report()));
             }
-            let reports = self.peers.values_mut().filter_map(|peer| peer.report(is_time));
+            let reports = self.peers.values_mut().filter_map(|peer| peer.report(&self.config, is_time));
             self.tasks.extend(reports);
         }
         if self.config.split_check_ticks > 0 {
@@ -87,8 +88,8 @@ impl Store {
 
     /// The region's size is known, and where it could be cut, if it is too large.
     ///
-    /// After: the size is remembered, as long as it is of the region as it is now, and this peer leads it, which alone can do something about
-    /// it; ids for a split have been asked for, if one is needed.
+    /// After: the size is remembered, as long as it is of the region as it is now, and this peer leads it, which alone
+    /// can do something about it; ids for a split have been asked for, if one is needed.
     pub(super) fn on_split_checked(
         &mut self,
         id: RegionId,
@@ -139,10 +140,11 @@ impl Store {
 }
 
 impl Peer {
-    /// What a leader tells the scheduler about its region, at intervals (`is_time`) and when it has news: it leads now, or the region has
-    /// changed.
-    pub(super) fn report(&mut self, is_time: bool) -> Option<Task> {
-        // LAB 3b BEGIN: only a leader, and once; who waits for a snapshot is pending
+    /// What a leader tells the scheduler about its region, at intervals (`is_time`) and when it has news: it leads now,
+    /// or the region has changed. It names those who are down: it has not heard from them for an election timeout or
+    /// longer; and those who still lack everything.
+    pub(super) fn report(&mut self, config: &Config, is_time: bool) -> Option<Task> {
+        // LAB 3b BEGIN: only a leader, and once; `silent`; who waits for a snapshot is pending
         if !self.is_leader() {
             self.report_due = true;
             return None;
@@ -152,11 +154,18 @@ impl Peer {
         }
         let is_pending = |id: u64| self.node.raft().progress(id).is_some_and(|p| p.matched == 0);
         let region = self.region();
-        let others = region.peers.iter().filter(|peer| peer.id != self.id());
-        let pending_peers = others.filter(|peer| is_pending(peer.id)).copied().collect();
+        let others = || region.peers.iter().filter(|peer| peer.id != self.id());
+        let pending_peers = others().filter(|peer| is_pending(peer.id)).copied().collect();
+        let silent = |peer: &Member| self.silent.get(&peer.id).copied().unwrap_or_default();
+        let down = |peer: &Member| PeerStats {
+            peer: Some(*peer),
+            down_seconds: u64::from(silent(peer) / config.ticks_per_second),
+        };
+        let down_peers = others().filter(|peer| silent(peer) >= config.election_ticks).map(down).collect();
         Some(Task::ReportRegion(Box::new(RegionHeartbeatRequest {
             region: Some(region.clone()),
             leader: Some(self.meta),
+            down_peers,
             pending_peers,
             approximate_size: self.size.unwrap_or_default(),
             term: self.term(),
@@ -165,7 +174,8 @@ impl Peer {
         // LAB 3b END
     }
 
-    /// Has a leader's region grown so much, or is so little known of its size, that a worker should look? One look at a time.
+    /// Has a leader's region grown so much, or is so little known of its size, that a worker should look? One look at a
+    /// time.
     pub(super) fn check_size(&mut self, max_size: u64) -> Option<Task> {
         // LAB 3b BEGIN: `written`, `size`, `checking`
         let is_worth_it = self.size.is_none() || self.written >= max_size / PARTS;

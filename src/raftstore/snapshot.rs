@@ -14,9 +14,10 @@
 //!                                                      entries behind the snapshot are applied
 //! ```
 //!
-//! **Between 1 and 2 the machine may stop.** Then the kv engine knows of the snapshot, and the raft engine does not: its log may end
-//! before the snapshot, or hold other entries in its place. `repair`, at the next start, does what 2 would have done. The other order
-//! would not do: with the old entries gone and the snapshot unknown, the peer would have lost what it has acknowledged.
+//! **Between 1 and 2 the machine may stop.** Then the kv engine knows of the snapshot, and the raft engine does not:
+//! its log may end before the snapshot, or hold other entries in its place. `repair`, at the next start, does what 2
+//! would have done. The other order would not do: with the old entries gone and the snapshot unknown, the peer would
+//! have lost what it has acknowledged.
 //!
 //! **Between 2 and 3** the data is of no moment at all. Whatever of it is loaded is loaded again.
 
@@ -49,12 +50,13 @@ pub enum Generation {
 
 /// As the giver.
 impl PeerStorage {
-    /// The snapshot for a follower, if one is made and still good for it: the log must have all entries behind it, and the region must
-    /// be the one of then, with the same epoch. Otherwise one is wanted from now on, unless that is under way.
+    /// The snapshot for a follower, if one is made and still good for it: the log must have all entries behind it, and
+    /// the region must be the one of then, with the same epoch. Otherwise one is wanted from now on, unless that is
+    /// under way.
     ///
     /// # Errors
-    /// `SnapshotTemporarilyUnavailable`: ask again later. So it is, too, for a peer that is loading a snapshot itself: its data is of
-    /// no moment.
+    /// `SnapshotTemporarilyUnavailable`: ask again later. So it is, too, for a peer that is loading a snapshot itself:
+    /// its data is of no moment.
     pub(super) fn give_snapshot(&self) -> Result<Snapshot, StorageError> {
         // LAB 2c BEGIN: `generation` is behind a RefCell, for Raft only reads its storage
         let mut generation = self.generation.borrow_mut();
@@ -92,8 +94,8 @@ impl PeerStorage {
         }
     }
 
-    /// Looks, from time to time, whether the snapshot is still of use: `in_use` while some follower waits for it. Between two looks
-    /// a follower may have had no chance to ask, so one look decides nothing.
+    /// Looks, from time to time, whether the snapshot is still of use: `in_use` while some follower waits for it.
+    /// Between two looks a follower may have had no chance to ask, so one look decides nothing.
     pub(super) fn retire_snapshot(&mut self, in_use: bool) {
         self.idle_looks = if in_use { 0 } else { self.idle_looks + 1 };
         let is_done = matches!(*self.generation.borrow(), Generation::Done(..));
@@ -102,8 +104,8 @@ impl PeerStorage {
         }
     }
 
-    /// What the worker needs to make a snapshot of the data as it is now. (Called between two rounds of work: then the data is exactly that of
-    /// the applied index.)
+    /// What the worker needs to make a snapshot of the data as it is now. (Called between two rounds of work: then the
+    /// data is exactly that of the applied index.)
     ///
     /// After: it is running.
     fn generate(&self) -> Result<Generate, StorageError> {
@@ -119,16 +121,17 @@ impl PeerStorage {
 
 /// As the taker.
 impl PeerStorage {
-    /// A snapshot takes the place of the log and of the data: writes 1 to the kv engine, and adds 2 to the batch for the raft engine,
-    /// in front of what the same `Ready` adds. (Drawing above.) Before stage 2c there is none.
+    /// A snapshot takes the place of the log and of the data: writes 1 to the kv engine, and adds 2 to the batch for
+    /// the raft engine, in front of what the same `Ready` adds. (Drawing above.) Before stage 2c there is none.
     ///
-    /// - 1, one synced batch: the region's state is `Applying`, with the region of the snapshot; the log begins behind the
-    ///   snapshot; keys that belonged to the region and do not any more are deleted. The applied index stays: what it speaks of
-    ///   is still to come.
-    /// - 2: the log ends with the snapshot; no entry of the region is left on the raft engine, also none that lay behind `last_index`.
+    /// - 1, one synced batch: the region's state is `Applying`, with the region of the snapshot; the log begins behind
+    ///   the snapshot; keys that belonged to the region and do not any more are deleted. The applied index stays: what
+    ///   it speaks of is still to come.
+    /// - 2: the log ends with the snapshot; no entry of the region is left on the raft engine, also none that lay
+    ///   behind `last_index`.
     ///
-    /// Before: the snapshot says of which region it is, and is of this one. A region without peers is that of a peer that knows nothing
-    /// yet: it has no keys to give up.
+    /// Before: the snapshot says of which region it is, and is of this one. A region without peers is that of a peer
+    /// that knows nothing yet: it has no keys to give up.
     ///
     /// After: [`PeerStorage::loading`] is this snapshot, and a task to load it is due.
     ///
@@ -162,11 +165,11 @@ impl PeerStorage {
         Ok(())
     }
 
-    /// A peer that was stopped while it took over a snapshot starts again. If the raft engine does not know of the snapshot yet, it
-    /// learns of it now; and the data is loaded, however much of it is there.
+    /// A peer that was stopped while it took over a snapshot starts again. If the raft engine does not know of the
+    /// snapshot yet, it learns of it now; and the data is loaded, however much of it is there.
     ///
-    /// After: the log on the raft engine begins and ends as the drawing's step 2 leaves it, or goes on behind that; the saved term is not
-    /// below the snapshot's; a task to load the snapshot is due.
+    /// After: the log on the raft engine begins and ends as the drawing's step 2 leaves it, or goes on behind that; the
+    /// saved term is not below the snapshot's; a task to load the snapshot is due.
     pub(super) fn repair(&mut self) -> Result<(), StoreError> {
         // LAB 2c BEGIN: how can you tell whether step 2 was done? what if the saved term is older than the snapshot's?
         let RaftTruncatedState { index, term } = self.truncated_state();
@@ -186,8 +189,8 @@ impl PeerStorage {
         // LAB 2c END
     }
 
-    /// The data is loaded: the region's state is `Normal` again, and everything up to the snapshot is applied, in one synced batch, since the
-    /// snapshot's files are removed next.
+    /// The data is loaded: the region's state is `Normal` again, and everything up to the snapshot is applied, in one
+    /// synced batch, since the snapshot's files are removed next.
     ///
     /// After: nothing is being loaded any more.
     pub(super) fn finish_snapshot(&mut self) -> Result<(), StoreError> {

@@ -1,8 +1,8 @@
 //! A region becomes several (stage 3b): what is checked, and what the store does once it is written.
 //!
 //! - **Propose, apply**: an ordinary log entry; `apply/split.rs` carries it out.
-//! - **After it is written**: [`Store::settle_split`] has a peer for each new region. If the old region's peer leads, the new
-//!   ones campaign at once: nobody else will have the idea for an election timeout.
+//! - **After it is written**: [`Store::settle_split`] has a peer for each new region. If the old region's peer leads,
+//!   the new ones campaign at once: nobody else will have the idea for an election timeout.
 
 use super::command::Cut;
 use super::{Peer, Store, StoreError, Task, region_error};
@@ -14,8 +14,9 @@ impl Peer {
     /// Can the region be cut there?
     ///
     /// # Errors
-    /// `KeyNotInRegion` for a key that is not inside: the region's own start is not, for nothing would be left of it. `BadCommand` where the
-    /// number of peers of a new region is not that of the region, or an id is the region's own, or that of one of its peers.
+    /// `KeyNotInRegion` for a key that is not inside: the region's own start is not, for nothing would be left of it.
+    /// `BadCommand` where the number of peers of a new region is not that of the region, or an id is the region's own,
+    /// or that of one of its peers.
     pub(super) fn check_split(&self, cuts: &[Cut]) -> Result<(), Error> {
         // LAB 3b BEGIN: every key, every list of ids
         let region = self.region();
@@ -41,9 +42,10 @@ impl Peer {
 impl Store {
     /// A region here has become several, and that is written.
     ///
-    /// After: the store's picture of the regions has all parts; there is a peer of each new region; where the old region's peer leads, the new
-    /// ones campaign, and the scheduler is told. What is known of the old region's size is forgotten. A candidate's message that came too early
-    /// has reached the peer that it was for, or is forgotten, if that is not to be here.
+    /// After: the store's picture of the regions has all parts; there is a peer of each new region; where the old
+    /// region's peer leads, the new ones campaign, and the scheduler is told. What is known of the old region's size is
+    /// forgotten. A candidate's message that came too early has reached the peer that it was for, or is forgotten, if
+    /// that is not to be here.
     pub(super) fn settle_split(
         &mut self,
         id: RegionId,
@@ -73,8 +75,8 @@ impl Store {
         // LAB 3b END
     }
 
-    /// A peer for a region that has come out of a split, and whose records are on the disk. If a message has created it before, it is the same
-    /// peer, and its vote is on the disk: it makes way.
+    /// A peer for a region that has come out of a split, and whose records are on the disk. If a message has created it
+    /// before, it is the same peer, and its vote is on the disk: it makes way.
     fn add_peer(&mut self, region: Region) -> Result<(), StoreError> {
         // LAB 3b BEGIN: `meta`; Peer::open
         let peer = Peer::open(&self.config, self.id(), &self.engines, region.clone())?;

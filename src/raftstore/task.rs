@@ -15,8 +15,8 @@ use crate::proto::pdpb::{RegionHeartbeatRequest, RegionHeartbeatResponse, SplitI
 use crate::proto::raft_serverpb::RaftMessage;
 use crate::raft::ProgressState;
 
-/// One snapshot of one region: it holds what the entries up to `index` have made of the data. No other has the same three numbers
-/// and other data (Log Matching, section 5.3).
+/// One snapshot of one region: it holds what the entries up to `index` have made of the data. No other has the same
+/// three numbers and other data (Log Matching, section 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapKey {
     /// Of which region.
@@ -41,8 +41,8 @@ impl std::fmt::Display for SnapKey {
     }
 }
 
-/// Which files of a snapshot. The same snapshot may be made here and received, and received more than once; the files of one of these
-/// must never be taken for another's.
+/// Which files of a snapshot. The same snapshot may be made here and received, and received more than once; the files
+/// of one of these must never be taken for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SnapFileSet {
     /// Made here, to be sent.
@@ -53,7 +53,8 @@ pub enum SnapFileSet {
     Copy(u64),
 }
 
-/// Work for a worker, or a question to the scheduler. Those of one worker are carried out in the order in which they were scheduled.
+/// Work for a worker, or a question to the scheduler. Those of one worker are carried out in the order in which they
+/// were scheduled.
 pub enum Task {
     /// For the raftlog-gc worker: the log entries before `end` are compacted, and may go from the disk.
     DeleteLog {
@@ -307,7 +308,8 @@ impl Store {
         Ok(())
     }
 
-    /// From time to time: gives up snapshots that nobody waits for any more, and tries again to remove what could not be removed.
+    /// From time to time: gives up snapshots that nobody waits for any more, and tries again to remove what could not
+    /// be removed.
     pub(super) fn look_at_snapshots(&mut self) {
         for peer in self.peers.values_mut() {
             let in_use = peer.sends_snapshot();
@@ -322,8 +324,8 @@ impl Store {
         }
     }
 
-    /// The received snapshots whose files are still needed. Whoever opens the store keeps these, and removes all other files of
-    /// snapshots.
+    /// The received snapshots whose files are still needed. Whoever opens the store keeps these, and removes all other
+    /// files of snapshots.
     pub fn snapshots_in_use(&self) -> Vec<SnapKey> {
         self.peers.values().filter_map(Peer::snapshot_in_use).collect()
     }
@@ -343,7 +345,8 @@ impl Peer {
         }
     }
 
-    /// The last entry of the oldest snapshot that is made, or is on its way to some follower: whoever gets it needs the entries behind.
+    /// The last entry of the oldest snapshot that is made, or is on its way to some follower: whoever gets it needs the
+    /// entries behind.
     pub(super) fn snapshot_floor(&self) -> Option<Index> {
         let sent = self.node.raft().voters().filter_map(|id| self.awaits_snapshot(id));
         let made = self.node.storage().generation().key().map(|key| key.index);

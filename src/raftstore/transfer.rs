@@ -19,7 +19,8 @@ impl Peer {
         // LAB 3b END
     }
 
-    /// Begins to hand over the leadership. The answer to the command says only that: whether it succeeds, the next leader shows.
+    /// Begins to hand over the leadership. The answer to the command says only that: whether it succeeds, the next
+    /// leader shows.
     pub(super) fn hand_leadership(&mut self, to: &metapb::Peer) {
         // LAB 3b BEGIN: RawNode
         self.node.transfer_leader(to.id);
@@ -29,7 +30,8 @@ impl Peer {
     /// May commands be proposed? (It is not asked for another transfer: whom somebody wants last is to lead.)
     ///
     /// # Errors
-    /// `NotLeader` while the leadership is being handed over, without a hint: whoever is to be the next leader is none yet.
+    /// `NotLeader` while the leadership is being handed over, without a hint: whoever is to be the next leader is none
+    /// yet.
     pub(super) fn check_transferring(&self) -> Result<(), Error> {
         // LAB 3b BEGIN idle: Raft::lead_transferee
         if self.node.raft().lead_transferee() != NO_PEER {

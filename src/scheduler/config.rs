@@ -5,15 +5,15 @@
 pub struct Config {
     /// How many peers a region should have. 0 counts as 1.
     pub replicas: usize,
-    /// Are regions brought to that many peers, and peers replaced that are down? Off by default: whoever changes groups by
-    /// hand would work against it.
+    /// Are regions brought to that many peers, and peers replaced that are down? Off by default: whoever changes groups
+    /// by hand would work against it.
     pub repair: bool,
     /// A peer that its leader has not heard from for so long is down for good.
     pub max_down_seconds: u64,
     /// So often is one order sent again before its operator is dropped.
     pub max_sends: u32,
-    /// A store is silent after so many rounds of store heartbeats without one of its own. Nothing new is put there: a new
-    /// peer that never answers can cost a group its majority.
+    /// A store is silent after so many rounds of store heartbeats without one of its own. Nothing new is put there: a
+    /// new peer that never answers can cost a group its majority.
     pub max_silent_rounds: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Why the scheduler refuses a call.
 //!
-//! Nothing here stops the scheduler. A call that is refused has changed nothing but, at most, which ids are known to be taken;
-//! only a split's report may have been taken in part.
+//! Nothing here stops the scheduler. A call that is refused has changed nothing but, at most, which ids are known to be
+//! taken; only a split's report may have been taken in part.
 
 use thiserror::Error;
 
@@ -76,8 +76,8 @@ pub enum SchedulerError {
         known: Term,
     },
 
-    /// Two reports cannot both be true. One of the reporters has changed a region and has not raised its epoch: a mistake in
-    /// the store.
+    /// Two reports cannot both be true. One of the reporters has changed a region and has not raised its epoch: a
+    /// mistake in the store.
     #[error("region {region} contradicts what is known of region {known_region}: {why}")]
     Contradiction {
         /// What was reported.

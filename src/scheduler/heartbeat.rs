@@ -12,11 +12,12 @@ use crate::proto::pdpb::{ChangePeer, RegionHeartbeatRequest, RegionHeartbeatResp
 impl Scheduler {
     /// Takes in what the leader of a region says, and answers with what it is to do next, if anything.
     ///
-    /// The same order comes with every answer until a heartbeat shows that it has been carried out: answers get lost. Doing it
-    /// twice does no harm, since the epoch tells for which edition of the region it is meant.
+    /// The same order comes with every answer until a heartbeat shows that it has been carried out: answers get lost.
+    /// Doing it twice does no harm, since the epoch tells for which edition of the region it is meant.
     ///
     /// # Errors
-    /// [`SchedulerError::Stale`] and [`SchedulerError::OldLeader`] where more is known already. The leader need not care.
+    /// [`SchedulerError::Stale`] and [`SchedulerError::OldLeader`] where more is known already. The leader need not
+    /// care.
     pub fn region_heartbeat(
         &mut self,
         request: &RegionHeartbeatRequest,

@@ -22,17 +22,18 @@
 //!     one order for a region   before the answer leaves
 //! ```
 //!
-//! **It decides nothing that is not safe without it.** Who has which keys is decided by the Raft group of each region; the
-//! scheduler knows what it was told, and that may be old. Its orders are wishes: a leader carries out what Raft allows. So a
-//! scheduler that is wrong, slow or gone makes the cluster slow, or keeps it from changing, and never loses data. Two things
-//! are its own: ids and timestamps. Of both it gives none twice, also over a restart.
+//! **It decides nothing that is not safe without it.** Who has which keys is decided by the Raft group of each region;
+//! the scheduler knows what it was told, and that may be old. Its orders are wishes: a leader carries out what Raft
+//! allows. So a scheduler that is wrong, slow or gone makes the cluster slow, or keeps it from changing, and never
+//! loses data. Two things are its own: ids and timestamps. Of both it gives none twice, also over a restart.
 //!
-//! Nothing in here has a thread, a clock or a socket. Every call takes plain values and returns plain values, so the same
-//! code runs in a server and in the simulator.
+//! Nothing in here has a thread, a clock or a socket. Every call takes plain values and returns plain values, so the
+//! same code runs in a server and in the simulator.
 //!
-//! **Saved before sent.** Whoever owns a [`Scheduler`] makes one call at a time: the call; [`Scheduler::take_changes`] and
-//! one atomic, synced write of them; only then the answer, and the next call. After a restart [`Scheduler::restore`] knows
-//! what was saved. Leaders, operators and how stores are doing are not: the next heartbeats tell.
+//! **Saved before sent.** Whoever owns a [`Scheduler`] makes one call at a time: the call; [`Scheduler::take_changes`]
+//! and one atomic, synced write of them; only then the answer, and the next call. After a restart
+//! [`Scheduler::restore`] knows what was saved. Leaders, operators and how stores are doing are not: the next
+//! heartbeats tell.
 //!
 //! | file | what |
 //! |---|---|
@@ -153,8 +154,8 @@ impl Scheduler {
     /// Begins the cluster: its first store, and its first region, which spans all keys.
     ///
     /// # Errors
-    /// [`SchedulerError::AlreadyBootstrapped`] from the second time on; two stores may try at the same time, and the one that
-    /// comes late joins. [`SchedulerError::BadRequest`] where the region cannot be the first.
+    /// [`SchedulerError::AlreadyBootstrapped`] from the second time on; two stores may try at the same time, and the
+    /// one that comes late joins. [`SchedulerError::BadRequest`] where the region cannot be the first.
     pub fn bootstrap(&mut self, request: &BootstrapRequest) -> Result<(), SchedulerError> {
         self.check_header(request.header)?;
         if self.bootstrapped {
@@ -181,7 +182,8 @@ impl Scheduler {
     /// A store announces itself, or its new address. Its state stays as it is known here.
     ///
     /// # Errors
-    /// [`SchedulerError::StoreTombstone`]: it is gone for good. [`SchedulerError::AddressInUse`]: another one listens there.
+    /// [`SchedulerError::StoreTombstone`]: it is gone for good. [`SchedulerError::AddressInUse`]: another one listens
+    /// there.
     pub fn put_store(&mut self, request: &PutStoreRequest) -> Result<(), SchedulerError> {
         self.check_call(request.header)?;
         let store = request.store.as_ref().ok_or(SchedulerError::BadRequest("no store"))?;
@@ -237,7 +239,8 @@ impl Scheduler {
     /// Wants a region changed. The orders go out with the answers to its next heartbeats.
     ///
     /// # Errors
-    /// [`SchedulerError::OperatorRefused`]: another one is running, or this one makes no sense as the region is known here.
+    /// [`SchedulerError::OperatorRefused`]: another one is running, or this one makes no sense as the region is known
+    /// here.
     pub fn add_operator(&mut self, region: RegionId, operator: Operator) -> Result<(), SchedulerError> {
         let info = self.regions.by_id(region).ok_or(SchedulerError::RegionNotFound(region))?;
         let added = self.operators.add(info, operator, &self.stores, || self.ids.alloc());
@@ -250,11 +253,12 @@ impl Scheduler {
         self.operators.iter()
     }
 
-    /// `count` new timestamps, given the time of day. The largest is returned, as in a `TsoResponse`: the others have the
-    /// `count - 1` logical numbers below.
+    /// `count` new timestamps, given the time of day. The largest is returned, as in a `TsoResponse`: the others have
+    /// the `count - 1` logical numbers below.
     ///
     /// # Errors
-    /// [`SchedulerError::TimestampCount`] and [`SchedulerError::ClockOutOfRange`]: it cannot give that many, or that late.
+    /// [`SchedulerError::TimestampCount`] and [`SchedulerError::ClockOutOfRange`]: it cannot give that many, or that
+    /// late.
     pub fn timestamp(&mut self, now_ms: u64, count: u32) -> Result<Timestamp, SchedulerError> {
         let before = self.timestamps.saved_until();
         let timestamp = self.timestamps.allocate(now_ms, count);

@@ -6,9 +6,9 @@
 //!                 +-------- impossible, or in vain ------->  Dropped
 //! ```
 //!
-//! A running operator answers each heartbeat with the order that `steps.rs` finds. What has become impossible is dropped, and so
-//! is what has been ordered too often. Only the wait for a new peer's data has no limit, since snapshots may be large: it ends
-//! when the leader says that the peer is down.
+//! A running operator answers each heartbeat with the order that `steps.rs` finds. What has become impossible is
+//! dropped, and so is what has been ordered too often. Only the wait for a new peer's data has no limit, since
+//! snapshots may be large: it ends when the leader says that the peer is down.
 
 use std::collections::BTreeMap;
 

@@ -54,8 +54,8 @@ impl Record {
 }
 
 impl Scheduler {
-    /// What has changed since the last call, by key. It belongs into one atomic, synced write, before any answer since then
-    /// leaves. An owner that saves nothing need not ask: there is never more than one record for each key.
+    /// What has changed since the last call, by key. It belongs into one atomic, synced write, before any answer since
+    /// then leaves. An owner that saves nothing need not ask: there is never more than one record for each key.
     pub fn take_changes(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.changes).into_values().collect()
     }

@@ -2,9 +2,9 @@
 //!
 //! Reports come from many leaders, late and in any order. Two facts bring order into them:
 //!
-//! - **Epochs.** A region's `version` rises with each split and its `conf_ver` with each change of members. A split cuts one
-//!   region into parts, all with a larger version. So of two regions that share a key, the one with the larger version is
-//!   the later one, whatever their ids; two with the same version cannot share a key.
+//! - **Epochs.** A region's `version` rises with each split and its `conf_ver` with each change of members. A split
+//!   cuts one region into parts, all with a larger version. So of two regions that share a key, the one with the larger
+//!   version is the later one, whatever their ids; two with the same version cannot share a key.
 //! - **Terms.** A region keeps its Raft group, so of two leaders of one region the one with the larger term is right.
 //!
 //! ```text
@@ -135,8 +135,8 @@ impl Regions {
 
     /// Takes in what a leader reports.
     ///
-    /// A leader that has been succeeded may be the first to report a new edition, for it may have applied more. The region is
-    /// taken then, and the leader stays the later one.
+    /// A leader that has been succeeded may be the first to report a new edition, for it may have applied more. The
+    /// region is taken then, and the leader stays the later one.
     ///
     /// # Errors
     /// As for [`Regions::check`]; [`SchedulerError::OldLeader`] where nothing in it is new. Nothing has changed then.
@@ -187,8 +187,8 @@ impl Regions {
     /// Is this region at least as new as all that is known?
     ///
     /// # Errors
-    /// [`SchedulerError::Stale`] where something known is newer: the region itself, or one that has taken some of its keys.
-    /// [`SchedulerError::Contradiction`] where the two cannot both have been.
+    /// [`SchedulerError::Stale`] where something known is newer: the region itself, or one that has taken some of its
+    /// keys. [`SchedulerError::Contradiction`] where the two cannot both have been.
     pub fn check(&self, region: &Region) -> Result<(), SchedulerError> {
         if let Some(known) = self.by_id.get(&region.id) {
             check_same(&known.region, region)?;

@@ -6,8 +6,8 @@
 //! | the right number, one of them down | one more, elsewhere: then it has too many |
 //! | too many | the one less that is worth least: down the longest, then without data, then the newest; the leader last |
 //!
-//! One thing at a time, and the new peer before the old one goes. Where a new one goes matters: as soon as it is a member it
-//! counts for the majority, so on a store that does not answer it would do harm.
+//! One thing at a time, and the new peer before the old one goes. Where a new one goes matters: as soon as it is a
+//! member it counts for the majority, so on a store that does not answer it would do harm.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,13 +8,14 @@ use crate::proto::pdpb::{AskBatchSplitRequest, AskBatchSplitResponse, ReportBatc
 pub const MAX_SPLIT_COUNT: u32 = 1024;
 
 impl Scheduler {
-    /// Ids for the regions of a split: for each new one its own, and one for each peer in the order of the region's peers.
+    /// Ids for the regions of a split: for each new one its own, and one for each peer in the order of the region's
+    /// peers.
     ///
     /// The ids are gone, also if the split never happens.
     ///
     /// # Errors
-    /// [`SchedulerError::RegionNotFound`], or [`SchedulerError::Stale`] where the region has been split or changed since: the
-    /// asker does not know the region it wants to split.
+    /// [`SchedulerError::RegionNotFound`], or [`SchedulerError::Stale`] where the region has been split or changed
+    /// since: the asker does not know the region it wants to split.
     pub fn ask_batch_split(
         &mut self,
         request: &AskBatchSplitRequest,
@@ -38,8 +39,8 @@ impl Scheduler {
         Ok(AskBatchSplitResponse { header: Some(self.header()), ids })
     }
 
-    /// A split has been applied: its parts can be found, even before their leaders report themselves. Parts of which something
-    /// newer is known are passed over.
+    /// A split has been applied: its parts can be found, even before their leaders report themselves. Parts of which
+    /// something newer is known are passed over.
     ///
     /// # Errors
     /// [`SchedulerError::BadRequest`] and [`SchedulerError::Contradiction`]: no right store sends this.

@@ -1,8 +1,8 @@
 //! From a goal to the next order.
 //!
-//! A goal says which peer is to be in the group, which out, and which one leads. The peer that comes in has its id from the
-//! beginning, so an order that is sent again, or arrives twice, asks for the same. What is next follows from the goal and the
-//! latest heartbeat alone:
+//! A goal says which peer is to be in the group, which out, and which one leads. The peer that comes in has its id from
+//! the beginning, so an order that is sent again, or arrives twice, asks for the same. What is next follows from the
+//! goal and the latest heartbeat alone:
 //!
 //! ```text
 //!   the new peer is not in the group      -> add it
@@ -30,8 +30,8 @@ use crate::proto::metapb::Peer;
 /// Why an operator was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// Others have changed the group before the new peer was in, or have removed it. Ordered again it could come twice, or
-    /// under an id that its store has seen removed.
+    /// Others have changed the group before the new peer was in, or have removed it. Ordered again it could come twice,
+    /// or under an id that its store has seen removed.
     GroupChanged,
     /// The new peer does not answer: it would never get its data.
     NewPeerDown,

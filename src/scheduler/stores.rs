@@ -20,8 +20,8 @@ pub struct StoreInfo {
 
 /// All stores, the gone ones too: an id must not come back.
 ///
-/// Time is counted in rounds: one is over when a store sends its second heartbeat in it. All stores have the same interval,
-/// so a store that misses rounds is in trouble, and nobody needs a clock to see it.
+/// Time is counted in rounds: one is over when a store sends its second heartbeat in it. All stores have the same
+/// interval, so a store that misses rounds is in trouble, and nobody needs a clock to see it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stores {
     by_id: BTreeMap<StoreId, StoreInfo>,

@@ -1,7 +1,7 @@
 //! The timestamp oracle: numbers for the whole cluster, each larger than all that were given before.
 //!
-//! A timestamp is the time of day in milliseconds and a counter within it. The time makes it readable, and lets a restart
-//! know where to go on; the order comes from never going back:
+//! A timestamp is the time of day in milliseconds and a counter within it. The time makes it readable, and lets a
+//! restart know where to go on; the order comes from never going back:
 //!
 //! - the clock stands still or steps back: the counter goes on in the old millisecond;
 //! - the counter is full: the millisecond moves ahead of the clock;
@@ -47,8 +47,8 @@ impl TimestampOracle {
     /// `count` timestamps of one millisecond, given the time of day. Returns the largest.
     ///
     /// # Errors
-    /// [`SchedulerError::TimestampCount`]: none, or more than a millisecond has. [`SchedulerError::ClockOutOfRange`]: there
-    /// are no bits for this time. Nothing has changed then.
+    /// [`SchedulerError::TimestampCount`]: none, or more than a millisecond has. [`SchedulerError::ClockOutOfRange`]:
+    /// there are no bits for this time. Nothing has changed then.
     pub fn allocate(&mut self, now_ms: u64, count: u32) -> Result<Timestamp, SchedulerError> {
         let wanted = u64::from(count);
         if !(1..=PER_MS).contains(&wanted) {

@@ -1,7 +1,7 @@
 //! A storage whose every answer comes through Raft.
 //!
-//! The handlers are plain functions that ask their storage once and wait for nobody, but here an answer takes messages to
-//! other stores and back. So a handler runs twice ([why it can](super)):
+//! The handlers are plain functions that ask their storage once and wait for nobody, but here an answer takes messages
+//! to other stores and back. So a handler runs twice ([why it can](super)):
 //!
 //! ```text
 //!   request                                                           response
@@ -101,8 +101,8 @@ impl Storage for Noting {
     }
 }
 
-/// Whom the command is for, as the client believes. A request without a context believes nothing, and every store refuses
-/// it.
+/// Whom the command is for, as the client believes. A request without a context believes nothing, and every store
+/// refuses it.
 fn header(context: Option<&Context>) -> RaftRequestHeader {
     // LAB 2b BEGIN: region, peer, epoch, term
     let Some(context) = context else { return RaftRequestHeader::default() };

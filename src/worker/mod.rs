@@ -1,7 +1,7 @@
 //! What is done beside a store, because it takes long.
 //!
-//! A store schedules a [`Task`] and goes on; a worker carries it out and tells what came of it. Workers have no
-//! threads of their own: whoever owns the store runs them, one task after the other, on a thread each in the server, in virtual
+//! A store schedules a [`Task`] and goes on; a worker carries it out and tells what came of it. Workers have no threads
+//! of their own: whoever owns the store runs them, one task after the other, on a thread each in the server, in virtual
 //! time in the simulator.
 //!
 //! ```text
@@ -20,7 +20,8 @@
 //! | snap | `snap/` | 2c |
 //! | split_check | `split_check.rs` | 3b |
 //!
-//! What a store tells and asks the scheduler leaves it as tasks, too; those are carried by whoever can reach the scheduler.
+//! What a store tells and asks the scheduler leaves it as tasks, too; those are carried by whoever can reach the
+//! scheduler.
 
 pub mod raftlog_gc;
 pub mod region;
@@ -29,8 +30,8 @@ pub mod split_check;
 
 use crate::raftstore::{Engines, Task, TaskDone};
 
-/// Carries out one task of the raftlog-gc, the region or the split_check worker. Nothing comes of a [`Task::Send`], which is a
-/// stream's business ([`snap`]), or of what is for the scheduler.
+/// Carries out one task of the raftlog-gc, the region or the split_check worker. Nothing comes of a [`Task::Send`],
+/// which is a stream's business ([`snap`]), or of what is for the scheduler.
 pub fn carry_out(engines: &Engines, files: &snap::SnapFiles, task: &Task) -> Option<TaskDone> {
     match task {
         Task::DeleteLog { region, end } => {

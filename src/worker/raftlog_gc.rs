@@ -6,12 +6,12 @@ use crate::raftstore::Engines;
 
 /// Deletes the entries of a region before `end`, which are compacted.
 ///
-/// The data that they made is on the kv engine, and so is the truncated state that says that the log begins behind them. But written
-/// is not yet safe there: a loss of power would bring back an older state, which needs these entries. So both are made safe
-/// before the first entry goes.
+/// The data that they made is on the kv engine, and so is the truncated state that says that the log begins behind
+/// them. But written is not yet safe there: a loss of power would bring back an older state, which needs these entries.
+/// So both are made safe before the first entry goes.
 ///
-/// After: no entry before `end` is on the raft engine, also none that an earlier task should have deleted and did not, because the
-/// store stopped. The deletion itself need not be safe: an entry that comes back is deleted next time.
+/// After: no entry before `end` is on the raft engine, also none that an earlier task should have deleted and did not,
+/// because the store stopped. The deletion itself need not be safe: an entry that comes back is deleted next time.
 ///
 /// # Errors
 /// The disk failed.

@@ -10,13 +10,15 @@ use crate::proto::eraftpb::{self, ConfState, SnapshotMetadata};
 use crate::proto::raft_serverpb::{RaftSnapshotData, SnapshotCfFile, SnapshotMeta};
 use crate::raftstore::{Generate, SnapKey};
 
-/// Writes the files of a snapshot, one for each data column family, and says in an [`eraftpb::Snapshot`] what a receiver has to know: which
-/// entry it ends with, the members and the range of the region, and of each file its size and its checksum.
+/// Writes the files of a snapshot, one for each data column family, and says in an [`eraftpb::Snapshot`] what a
+/// receiver has to know: which entry it ends with, the members and the range of the region, and of each file its size
+/// and its checksum.
 ///
 /// Memory: one pair at a time, and a buffer.
 ///
 /// # Errors
-/// The data cannot be read, or the files not be written: a full disk. What was begun is removed by [`SnapFiles::remove`].
+/// The data cannot be read, or the files not be written: a full disk. What was begun is removed by
+/// [`SnapFiles::remove`].
 pub fn generate(files: &SnapFiles, task: &Generate) -> Result<eraftpb::Snapshot, EngineError> {
     // LAB 2c BEGIN: copy_pairs for each of Cf::DATA; RaftSnapshotData; SnapshotMetadata
     let Generate { key, region, data } = task;
@@ -59,8 +61,9 @@ fn copy_pairs(
 
 /// Loads a received snapshot: the range holds what is in its files, and nothing else.
 ///
-/// It may be stopped at any point, and is then done again from the start. Therefore it clears the range first, of whatever is there. That is
-/// synced, so that the order holds on the disk, too: what [`Engine::ingest`] takes in is safe at once.
+/// It may be stopped at any point, and is then done again from the start. Therefore it clears the range first, of
+/// whatever is there. That is synced, so that the order holds on the disk, too: what [`Engine::ingest`] takes in is
+/// safe at once.
 ///
 /// # Errors
 /// The files are not there or damaged, or the disk failed.

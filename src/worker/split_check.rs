@@ -5,9 +5,10 @@ use bytes::Bytes;
 use crate::engine::{Cf, Cursor, EngineError, Snapshot};
 use crate::proto::metapb::Region;
 
-/// Looks at all keys and values of a region, in all data column families. Returns how many bytes they have; and, if that is more than
-/// `max_size`, the key at which to cut the region: something lies before it, about half if the sizes of the pairs allow. `None` where there is
-/// no such key, since all is under one: a cut there would leave nothing on one side, and the other as large as before.
+/// Looks at all keys and values of a region, in all data column families. Returns how many bytes they have; and, if
+/// that is more than `max_size`, the key at which to cut the region: something lies before it, about half if the sizes
+/// of the pairs allow. `None` where there is no such key, since all is under one: a cut there would leave nothing on
+/// one side, and the other as large as before.
 ///
 /// Memory: one pair of each family at a time.
 ///

@@ -75,8 +75,8 @@ fn an_open_file_stays() {
     });
 }
 
-/// A power cut takes what was not synced: the contents of a file, and the name of one that was never synced. A file that got its name
-/// before it was synced is there, and empty: the trap that real disks have, too.
+/// A power cut takes what was not synced: the contents of a file, and the name of one that was never synced. A file
+/// that got its name before it was synced is there, and empty: the trap that real disks have, too.
 #[test]
 fn a_power_cut_takes_what_is_not_synced() {
     let _lab = lab!();
@@ -99,7 +99,8 @@ fn a_power_cut_takes_what_is_not_synced() {
     assert_eq!(read(&folder, "empty").unwrap(), "");
 }
 
-/// A removal is an entry of the folder, too: after a loss of power the file may be there again, until a rename has made the folder safe.
+/// A removal is an entry of the folder, too: after a loss of power the file may be there again, until a rename has made
+/// the folder safe.
 #[test]
 fn a_removal_may_not_last() {
     let _lab = lab!();

@@ -13,8 +13,8 @@ fn ingest(engine: &dyn Engine, cf: Cf, pairs: &[(&str, &str)]) -> Result<(), Eng
     engine.ingest(cf, &mut pairs)
 }
 
-/// Pairs are there when `ingest` returns, over what was there before, in their column family only; and a snapshot from before does
-/// not see them.
+/// Pairs are there when `ingest` returns, over what was there before, in their column family only; and a snapshot from
+/// before does not see them.
 #[test]
 fn pairs_are_taken_in() {
     let _lab = lab!();

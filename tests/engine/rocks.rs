@@ -30,8 +30,8 @@ fn a_damaged_database_is_not_taken_for_a_new_one() {
     assert!(RocksEngine::open(folder.path()).is_err());
 }
 
-/// A process that was killed at the wrong moment leaves a second name for a file that the database uses, of the kind that it takes pairs in
-/// by. The next time pairs are taken in, that file must not be written to.
+/// A process that was killed at the wrong moment leaves a second name for a file that the database uses, of the kind
+/// that it takes pairs in by. The next time pairs are taken in, that file must not be written to.
 #[test]
 fn a_name_that_was_left_behind_is_not_written_to() {
     let _lab = lab!();

@@ -1,5 +1,5 @@
-//! Whole stores: the way of a put, a command that is overtaken, a store that loses power. And that a run of the simulator is
-//! the same on every machine.
+//! Whole stores: the way of a put, a command that is overtaken, a store that loses power. And that a run of the
+//! simulator is the same on every machine.
 
 use raftkv::engine::Fault;
 use raftkv_testkit::lab;

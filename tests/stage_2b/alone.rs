@@ -4,8 +4,8 @@ use pretty_assertions::assert_eq;
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Mix, Setup, millis, put_request, secs};
 
-/// One of one is a majority (section 5.2): it elects itself, commits when its own disk has the entry, and needs no message for
-/// that.
+/// One of one is a majority (section 5.2): it elects itself, commits when its own disk has the entry, and needs no
+/// message for that.
 #[test]
 fn a_store_alone_is_a_majority() {
     let lab = lab!();

@@ -98,7 +98,8 @@ fn large_values_are_whole() {
     sim.finish();
 }
 
-/// Many clients on the same few keys, without any trouble: everything is answered, and in one order that explains it all.
+/// Many clients on the same few keys, without any trouble: everything is answered, and in one order that explains it
+/// all.
 #[rstest]
 #[case::three_stores(3, 5)]
 #[case::five_stores(5, 20)]

@@ -1,5 +1,5 @@
-//! Everything at once, at random: first the trouble, in which nothing wrong may happen; then quiet, in which everything must come
-//! to an end. A failure names its seed.
+//! Everything at once, at random: first the trouble, in which nothing wrong may happen; then quiet, in which everything
+//! must come to an end. A failure names its seed.
 
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Mix, Nemesis, Setup, millis, secs};
@@ -22,8 +22,8 @@ fn everything_fails(#[case] stores: u64) {
     }
 }
 
-/// Only swaps, from what a client saw last to something new: each is carried out exactly once, or not at all, whatever happens to
-/// the messages and to the stores.
+/// Only swaps, from what a client saw last to something new: each is carried out exactly once, or not at all, whatever
+/// happens to the messages and to the stores.
 #[rstest]
 #[case::one_key(1)]
 #[case::two_keys(2)]
@@ -48,8 +48,8 @@ fn swaps_happen_once(#[case] keys: u64) {
     }
 }
 
-/// Clocks that run at half and at double speed make more elections, and nothing worse: no rule of safety depends on time
-/// (section 5.6).
+/// Clocks that run at half and at double speed make more elections, and nothing worse: no rule of safety depends on
+/// time (section 5.6).
 #[test]
 fn clocks_are_wrong() {
     let lab = lab!();

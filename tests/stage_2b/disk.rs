@@ -1,5 +1,5 @@
-//! Disks that are full, broken or slow. A write that fails is not a crash: the store is still there and has people waiting. It
-//! stops, tells them, and promises nothing more.
+//! Disks that are full, broken or slow. A write that fails is not a crash: the store is still there and has people
+//! waiting. It stops, tells them, and promises nothing more.
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::Fault as WriteFault;
@@ -24,8 +24,8 @@ fn fail_at(sim: &mut Sim, store: u64, n: u64) -> Vec<u64> {
     ids
 }
 
-/// Whichever write fails, of the log or of the data: everyone who waits is answered, nobody is told of a success that the disk does
-/// not have, and with a good disk the store takes its place again. What was acknowledged is there.
+/// Whichever write fails, of the log or of the data: everyone who waits is answered, nobody is told of a success that
+/// the disk does not have, and with a good disk the store takes its place again. What was acknowledged is there.
 #[rstest]
 #[case::of_three(3, 400)]
 #[case::alone(1, 400)]
@@ -69,7 +69,8 @@ fn a_write_fails(#[case] stores: u64, #[case] disk: u64) {
     assert!(stopped >= 2, "log and data are written: only {stopped} of 10 planned writes came");
 }
 
-/// A store that has stopped refuses commands in a way that lets the client go elsewhere, and says nothing to other stores.
+/// A store that has stopped refuses commands in a way that lets the client go elsewhere, and says nothing to other
+/// stores.
 #[test]
 fn a_stopped_store_refuses() {
     let lab = lab!();

@@ -1,4 +1,5 @@
-//! From a raw request to a command, and from what came of it to the response: `storage/replicated.rs`, without any store.
+//! From a raw request to a command, and from what came of it to the response: `storage/replicated.rs`, without any
+//! store.
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::{Cf, Engine, MemEngine, WriteBatch};

@@ -11,8 +11,8 @@ use raftkv_testkit::sim::{Setup, Sim, get_request};
 
 use crate::commands::{command, delete, delete_range, done, get, put, refused, swap};
 
-/// Two regions, cut at `m`; the leader of region 1 gets a command for it whose header has been changed. It must be refused,
-/// and leave nothing behind.
+/// Two regions, cut at `m`; the leader of region 1 gets a command for it whose header has been changed. It must be
+/// refused, and leave nothing behind.
 fn refuse(requests: Vec<Request>, change: impl Fn(&mut RaftRequestHeader)) -> (errorpb::Error, Sim) {
     let mut sim = Setup::seeded(1, 3).regions(&["", "m"]).start();
     let leader = sim.leader();

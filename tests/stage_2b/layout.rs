@@ -74,7 +74,8 @@ fn an_acknowledged_put_is_in_the_logs_of_a_majority() {
     }
 }
 
-/// The command of an entry is the request as the client sent it, with its header: that is what the check at apply time looks at.
+/// The command of an entry is the request as the client sent it, with its header: that is what the check at apply time
+/// looks at.
 #[test]
 fn an_entry_holds_the_request() {
     let lab = lab!();
@@ -91,8 +92,8 @@ fn an_entry_holds_the_request() {
     sim.finish();
 }
 
-/// Stores whose logs of region 1 have these entries behind index 5, all committed, and none applied. They start; store 1 is cut
-/// off. Region 1 ends at m.
+/// Stores whose logs of region 1 have these entries behind index 5, all committed, and none applied. They start; store
+/// 1 is cut off. Region 1 ends at m.
 fn start_with(lab: &raftkv_testkit::Lab, entries: &[Entry], last_index: u64) -> Sim {
     let mut sim = Setup::of(lab, 3).regions(&["", "m"]).start();
     (1..=3).for_each(|id| sim.shut_down(id));
@@ -126,7 +127,8 @@ fn a_log(lab: &raftkv_testkit::Lab) -> Vec<Entry> {
     ]
 }
 
-/// A store that starts with committed entries on its disk carries them out, in their order, before it hears from anybody.
+/// A store that starts with committed entries on its disk carries them out, in their order, before it hears from
+/// anybody.
 #[test]
 fn a_store_finds_its_log_again() {
     let lab = lab!();
@@ -144,8 +146,8 @@ fn a_store_finds_its_log_again() {
     sim.finish();
 }
 
-/// The disk may hold more entries than the log: an old leader's, whose places the new one has not needed yet. The log ends at
-/// `last_index`.
+/// The disk may hold more entries than the log: an old leader's, whose places the new one has not needed yet. The log
+/// ends at `last_index`.
 #[test]
 fn what_lies_behind_the_end_is_no_part_of_the_log() {
     let lab = lab!();
@@ -157,9 +159,9 @@ fn what_lies_behind_the_end_is_no_part_of_the_log() {
     assert_eq!(sim.data(1, "a"), Some("2".into()), "the old entry is not carried out");
 }
 
-/// A command that was proposed for another edition of the region, or for keys that it no longer holds, is in the log all the same
-/// if the region has changed in between. When it is applied, it changes nothing, on any peer; the entries behind it are carried
-/// out.
+/// A command that was proposed for another edition of the region, or for keys that it no longer holds, is in the log
+/// all the same if the region has changed in between. When it is applied, it changes nothing, on any peer; the entries
+/// behind it are carried out.
 #[rstest]
 #[case::another_epoch(4, "a")]
 #[case::a_key_of_another_region(1, "z")]
@@ -183,8 +185,8 @@ fn a_command_is_checked_again_when_it_is_applied(#[case] version: u64, #[case] k
     sim.finish();
 }
 
-/// In an entry that changes the group, the command is the context of that change (`Peer::read_entry`). Nobody makes such entries before stage
-/// 3b; but what reads a log must know where the commands in it are.
+/// In an entry that changes the group, the command is the context of that change (`Peer::read_entry`). Nobody makes
+/// such entries before stage 3b; but what reads a log must know where the commands in it are.
 #[test]
 fn a_command_may_be_in_the_context_of_a_change() {
     let lab = lab!();
@@ -199,8 +201,8 @@ fn a_command_may_be_in_the_context_of_a_change() {
     assert_eq!(sim.data(1, "a").as_deref(), Some(&b"2"[..]), "put in 7, swapped in 8");
 }
 
-/// An entry that cannot be read stops the store: it would never again hold what the others hold. It says so, and applies nothing
-/// from there on.
+/// An entry that cannot be read stops the store: it would never again hold what the others hold. It says so, and
+/// applies nothing from there on.
 #[test]
 fn an_entry_that_cannot_be_read_stops_the_store() {
     let lab = lab!();

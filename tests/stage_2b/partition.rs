@@ -11,8 +11,8 @@ fn cuts_only() -> Nemesis {
     Nemesis { weather: false, every: millis(100), ..Nemesis::network() }
 }
 
-/// The leader is in the minority: it commits nothing, the others go on under a new leader, and what it took in gives way
-/// (sections 5.2 and 5.3).
+/// The leader is in the minority: it commits nothing, the others go on under a new leader, and what it took in gives
+/// way (sections 5.2 and 5.3).
 #[test]
 fn a_leader_in_the_minority() {
     let lab = lab!();

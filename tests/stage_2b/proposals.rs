@@ -47,8 +47,8 @@ fn nothing_is_acknowledged_when_it_is_proposed() {
     sim.assert_struck(&[Fault::Hold]);
 }
 
-/// A command whose place in the log another leader's entry has taken is answered with StaleCommand, as soon as the old leader
-/// learns of it; and it is never carried out.
+/// A command whose place in the log another leader's entry has taken is answered with StaleCommand, as soon as the old
+/// leader learns of it; and it is never carried out.
 #[test]
 fn overtaken_commands_are_answered() {
     let lab = lab!();
@@ -120,8 +120,8 @@ fn an_answer_belongs_to_index_and_term() {
     sim.finish();
 }
 
-/// A command may outlive its leader's term: the entry is on a majority, so the next leader commits it. It is carried out, once,
-/// and whoever hears anything hears that.
+/// A command may outlive its leader's term: the entry is on a majority, so the next leader commits it. It is carried
+/// out, once, and whoever hears anything hears that.
 #[test]
 fn a_command_may_be_committed_by_the_next_leader() {
     let lab = lab!();
@@ -149,8 +149,8 @@ fn a_command_may_be_committed_by_the_next_leader() {
     }
 }
 
-/// At shutdown everyone who waits is told that nobody knows: the command may be in another log. A region error would be wrong, for
-/// it promises that the command is never carried out.
+/// At shutdown everyone who waits is told that nobody knows: the command may be in another log. A region error would be
+/// wrong, for it promises that the command is never carried out.
 #[test]
 fn at_shutdown_everyone_is_answered() {
     let lab = lab!();
@@ -195,8 +195,8 @@ fn a_client_may_go_away() {
     }
 }
 
-/// A leader that is cut off takes commands until it learns of its successor. What it collects is bounded; beyond that it is
-/// busy, and says so at once.
+/// A leader that is cut off takes commands until it learns of its successor. What it collects is bounded; beyond that
+/// it is busy, and says so at once.
 #[test]
 fn waiting_commands_are_bounded() {
     let lab = lab!();
@@ -219,8 +219,8 @@ fn waiting_commands_are_bounded() {
     sim.finish();
 }
 
-/// The leader's empty entry of a new term (section 8) is applied like any other: it changes no data, and nobody is answered for
-/// it.
+/// The leader's empty entry of a new term (section 8) is applied like any other: it changes no data, and nobody is
+/// answered for it.
 #[test]
 fn the_empty_entry_is_applied() {
     let lab = lab!();

@@ -4,8 +4,8 @@ use pretty_assertions::assert_eq;
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Setup, get_request, secs};
 
-/// A leader that is cut off does not know that it has a successor. It must not answer from its own data: the others may have
-/// written since (thesis, section 6.4).
+/// A leader that is cut off does not know that it has a successor. It must not answer from its own data: the others may
+/// have written since (thesis, section 6.4).
 #[test]
 fn a_leader_that_is_cut_off_answers_no_reads() {
     let lab = lab!();
@@ -22,7 +22,8 @@ fn a_leader_that_is_cut_off_answers_no_reads() {
     }
 }
 
-/// Nor does it answer later with what it knew then: when it hears of the new leader, the read has lost its place in the log.
+/// Nor does it answer later with what it knew then: when it hears of the new leader, the read has lost its place in the
+/// log.
 #[test]
 fn a_read_that_was_overtaken_is_not_answered_with_old_data() {
     let lab = lab!();

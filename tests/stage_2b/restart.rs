@@ -71,7 +71,8 @@ fn one_after_the_other() {
     sim.assert_struck(&[Fault::Restart]);
 }
 
-/// Term, vote and log are those of before (figure 2, "Persistent state"); the election timer starts anew, as a follower.
+/// Term, vote and log are those of before (figure 2, "Persistent state"); the election timer starts anew, as a
+/// follower.
 #[test]
 fn a_store_comes_back_as_it_was() {
     let lab = lab!();
@@ -96,8 +97,8 @@ fn a_store_comes_back_as_it_was() {
     sim.finish();
 }
 
-/// Data that was not synced goes with the power. The log, which was, brings it back: each command once, onto the state of the
-/// applied index that is on the disk.
+/// Data that was not synced goes with the power. The log, which was, brings it back: each command once, onto the state
+/// of the applied index that is on the disk.
 #[test]
 fn the_log_brings_the_data_back() {
     let lab = lab!();

@@ -103,8 +103,8 @@ fn what_is_saved_is_found_again() {
     assert_eq!((storage.term(6), storage.term(7)), (Ok(6), Ok(6)));
 }
 
-/// One may change without the other: entries without a hard state keep the old one, and a hard state without entries keeps the
-/// end of the log. Each is saved.
+/// One may change without the other: entries without a hard state keep the old one, and a hard state without entries
+/// keeps the end of the log. Each is saved.
 #[test]
 fn entries_and_hard_state_are_independent() {
     let _lab = lab!();
@@ -164,7 +164,8 @@ fn new_entries_replace_old_ones(#[case] new: &[(u64, u64)], #[case] expected: &[
     );
 }
 
-/// A ready that has nothing to store puts nothing into the batch: a write to the disk is the most expensive thing there is.
+/// A ready that has nothing to store puts nothing into the batch: a write to the disk is the most expensive thing there
+/// is.
 #[test]
 fn nothing_to_store_is_no_write() {
     let _lab = lab!();
@@ -197,7 +198,8 @@ fn it_only_fills_the_batch() {
     }
 }
 
-/// Entries are asked for by index, both ends in the log: what is compacted, or not there yet, is an error and no shorter answer.
+/// Entries are asked for by index, both ends in the log: what is compacted, or not there yet, is an error and no
+/// shorter answer.
 #[test]
 fn entries_outside_the_log() {
     let _lab = lab!();
@@ -259,8 +261,8 @@ fn a_log_that_begins_later() {
     );
 }
 
-/// The applied index goes into the batch with the data, as a record of the kv engine in the column family that clients cannot
-/// name.
+/// The applied index goes into the batch with the data, as a record of the kv engine in the column family that clients
+/// cannot name.
 #[test]
 fn the_applied_index_is_a_record() {
     let _lab = lab!();

@@ -1,8 +1,8 @@
 //! Every write to a disk is a point at which a machine may stop. Each of these tests visits them all.
 //!
-//! The story that is told again and again: three commands that each add one to a counter, a batch of three keys and a read, all
-//! on their way at once. It ends in one of many ways, and in each of them everything that was acknowledged is there, each command
-//! was carried out at most once, and of the batch there is all or nothing.
+//! The story that is told again and again: three commands that each add one to a counter, a batch of three keys and a
+//! read, all on their way at once. It ends in one of many ways, and in each of them everything that was acknowledged is
+//! there, each command was carried out at most once, and of the batch there is all or nothing.
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::Fault as WriteFault;
@@ -34,8 +34,8 @@ struct Stop {
     slow: bool,
 }
 
-/// Adds one to the counter, whatever it holds: the swaps go from above to below, so exactly one of them finds what it expects.
-/// Carried out twice it adds two, unlike a put or a single swap.
+/// Adds one to the counter, whatever it holds: the swaps go from above to below, so exactly one of them finds what it
+/// expects. Carried out twice it adds two, unlike a put or a single swap.
 fn add_one() -> Vec<Change> {
     (0..2 * COMMANDS).rev().map(|n| swap("n", Some(&n.to_string()), &(n + 1).to_string())).collect()
 }
@@ -157,8 +157,8 @@ fn a_second_stop_on_the_way_back(#[case] stores: u64, #[case] leader: bool) {
     }
 }
 
-/// A follower that was away gets many entries at once, and they are committed already: it saves and applies them in one round. It
-/// stops at each write of that.
+/// A follower that was away gets many entries at once, and they are committed already: it saves and applies them in one
+/// round. It stops at each write of that.
 #[test]
 fn a_follower_stops_while_it_catches_up() {
     let lab = lab!();
@@ -193,8 +193,8 @@ fn a_follower_stops_while_it_catches_up() {
     }
 }
 
-/// An election writes, too: terms and votes. Whenever one of the machines stops then, there is a leader in the end, and only one
-/// in each term.
+/// An election writes, too: terms and votes. Whenever one of the machines stops then, there is a leader in the end, and
+/// only one in each term.
 #[test]
 fn every_write_of_an_election_is_a_crash_point() {
     let lab = lab!();

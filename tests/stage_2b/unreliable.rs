@@ -47,8 +47,8 @@ fn everything_comes_twice() {
     }
 }
 
-/// Half of all messages are lost. Nobody can promise how long it takes, but nothing wrong comes of it, and it ends when the
-/// weather does.
+/// Half of all messages are lost. Nobody can promise how long it takes, but nothing wrong comes of it, and it ends when
+/// the weather does.
 #[test]
 fn half_is_lost() {
     let lab = lab!();
@@ -62,8 +62,8 @@ fn half_is_lost() {
     }
 }
 
-/// What an old leader has sent arrives when there is a new one, with other entries in the same places. It is of an old term, and
-/// must not overwrite anything (section 5.1).
+/// What an old leader has sent arrives when there is a new one, with other entries in the same places. It is of an old
+/// term, and must not overwrite anything (section 5.1).
 #[test]
 fn letters_from_the_past() {
     let lab = lab!();

@@ -6,7 +6,8 @@ use rstest::rstest;
 
 use crate::story::{outrun, seeded};
 
-/// Network, machines, disks and clocks fail, clients go away, streams break, and stores are away until they need a snapshot.
+/// Network, machines, disks and clocks fail, clients go away, streams break, and stores are away until they need a
+/// snapshot.
 #[rstest]
 #[case::three_stores(3)]
 #[case::five_stores(5)]

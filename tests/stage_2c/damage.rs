@@ -7,8 +7,8 @@ use rstest::rstest;
 
 use crate::story::{catches_up, left_behind, seeded, setup};
 
-/// Of a hundred chunks, so many do not arrive as they should. In the end one snapshot does, and nothing else is ever loaded: what is
-/// loaded is compared with what it was made of, each time.
+/// Of a hundred chunks, so many do not arrive as they should. In the end one snapshot does, and nothing else is ever
+/// loaded: what is loaded is compared with what it was made of, each time.
 #[rstest]
 #[case::a_few(5)]
 #[case::many(20)]
@@ -26,8 +26,8 @@ fn streams_are_in_trouble(#[case] percent: u64) {
     }
 }
 
-/// Every stream breaks or brings damage for a while: none of it is loaded, nothing is left of it, and when the network is well
-/// again, so is the store.
+/// Every stream breaks or brings damage for a while: none of it is loaded, nothing is left of it, and when the network
+/// is well again, so is the store.
 #[test]
 fn nothing_damaged_is_loaded() {
     let lab = lab!();
@@ -84,8 +84,9 @@ fn a_stream_stalls() {
     sim.finish();
 }
 
-/// A write fails, at every place where the receiver writes until the snapshot is accepted: the disk is full. While it receives, the
-/// store goes on, and gets another snapshot; where the store itself writes, it stops, and is started again.
+/// A write fails, at every place where the receiver writes until the snapshot is accepted: the disk is full. While it
+/// receives, the store goes on, and gets another snapshot; where the store itself writes, it stops, and is started
+/// again.
 #[test]
 fn the_receivers_disk_is_full() {
     let lab = lab!();
@@ -132,8 +133,8 @@ fn the_senders_disk_is_full() {
     assert!(failed >= 1, "a snapshot that cannot be made is made later; the store goes on: {failed} times");
 }
 
-/// Somebody damages the files of a snapshot that was accepted and not loaded yet, while the machine is down: the store does not load
-/// them, and says so. It has promised to have this data, so it must not go on without it.
+/// Somebody damages the files of a snapshot that was accepted and not loaded yet, while the machine is down: the store
+/// does not load them, and says so. It has promised to have this data, so it must not go on without it.
 #[rstest]
 #[case::a_file_is_gone(None)]
 #[case::a_file_is_cut(Some(Damage::Cut))]

@@ -50,8 +50,8 @@ fn entries_are_deleted() {
     assert_eq!(entries(&engines, 7), [18, 19, 20]);
 }
 
-/// What the kv engine has not synced may be gone after a loss of power, and would need the entries again: so it is synced before the first
-/// one goes.
+/// What the kv engine has not synced may be gone after a loss of power, and would need the entries again: so it is
+/// synced before the first one goes.
 #[test]
 fn the_data_is_safe_before_the_log_goes() {
     let _lab = lab!();

@@ -101,8 +101,8 @@ fn pairs(engine: &dyn Engine, cf: Cf) -> Vec<(String, usize)> {
     pairs
 }
 
-/// From one engine to the other, whatever the size of the chunks: the range holds what the giver's held, in every column family, and
-/// nothing of what was there; the neighbours keep theirs.
+/// From one engine to the other, whatever the size of the chunks: the range holds what the giver's held, in every
+/// column family, and nothing of what was there; the neighbours keep theirs.
 #[rstest]
 #[case::one_byte(1)]
 #[case::an_odd_size(7)]
@@ -142,7 +142,8 @@ fn the_whole_way(#[case] size: usize) {
     }
 }
 
-/// What a receiver has to know stands in the snapshot: the last entry, the members, the range, and of each file size and checksum.
+/// What a receiver has to know stands in the snapshot: the last entry, the members, the range, and of each file size
+/// and checksum.
 #[test]
 fn what_a_snapshot_says() {
     let _lab = lab!();
@@ -158,7 +159,8 @@ fn what_a_snapshot_says() {
     assert!(files.iter().all(|file| file.size > 1000), "each has the large value");
 }
 
-/// The first chunk is the message, and only that; the others have data of at most the chunk size, and never none (the rpc's contract).
+/// The first chunk is the message, and only that; the others have data of at most the chunk size, and never none (the
+/// rpc's contract).
 #[rstest]
 #[case(64)]
 #[case(1000)]
@@ -278,8 +280,8 @@ fn edit_data(chunk: &mut SnapshotChunk, change: impl FnOnce(&mut RaftSnapshotDat
     });
 }
 
-/// The disk is full, at every write of the receiver: an error, and nothing that looks like a snapshot. With room again, the next one
-/// is received.
+/// The disk is full, at every write of the receiver: an error, and nothing that looks like a snapshot. With room again,
+/// the next one is received.
 #[test]
 fn the_disk_is_full_while_receiving() {
     let _lab = lab!();

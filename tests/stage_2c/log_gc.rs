@@ -13,7 +13,8 @@ fn length(sim: &Sim, id: u64) -> usize {
     (applied + 1).saturating_sub(sim.first_index(id)) as usize
 }
 
-/// A thousand commands: at no time is a log much longer than the limit, in memory or on the disk; and what is left is a log.
+/// A thousand commands: at no time is a log much longer than the limit, in memory or on the disk; and what is left is a
+/// log.
 #[test]
 fn a_log_stays_short() {
     let lab = lab!();
@@ -127,7 +128,8 @@ fn who_keeps_up_needs_no_snapshot(#[case] stores: u64) {
     sim.finish();
 }
 
-/// A follower that has missed a few entries when the log is compacted still gets them: a snapshot is for those who are far behind.
+/// A follower that has missed a few entries when the log is compacted still gets them: a snapshot is for those who are
+/// far behind.
 #[test]
 fn who_is_a_little_behind_needs_no_snapshot() {
     let lab = lab!();
@@ -186,7 +188,8 @@ fn a_snapshot_that_takes_for_ever_stops_nobody() {
     sim.finish();
 }
 
-/// A compacted log survives restarts, and power cuts at any time: what the log is needed for is on the kv engine before it goes.
+/// A compacted log survives restarts, and power cuts at any time: what the log is needed for is on the kv engine before
+/// it goes.
 #[rstest]
 #[case::killed(false)]
 #[case::power_cut(true)]

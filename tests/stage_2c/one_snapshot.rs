@@ -7,7 +7,8 @@ use rstest::rstest;
 
 use crate::story::{catches_up, left_behind, others_compact, setup};
 
-/// The whole story: what was put is there, what was deleted is not, in all three column families; then entries follow as before.
+/// The whole story: what was put is there, what was deleted is not, in all three column families; then entries follow
+/// as before.
 #[test]
 fn a_store_that_was_away_gets_a_snapshot() {
     let lab = lab!();
@@ -58,8 +59,8 @@ fn the_peer_goes_by_the_snapshot_at_once() {
     sim.finish();
 }
 
-/// The store has to load for a long time. Meanwhile it counts for majorities: with a third store down, entries are committed by the leader
-/// and the one that loads. Nothing is applied there before its data is complete.
+/// The store has to load for a long time. Meanwhile it counts for majorities: with a third store down, entries are
+/// committed by the leader and the one that loads. Nothing is applied there before its data is complete.
 #[test]
 fn who_loads_still_acknowledges() {
     let lab = lab!();
@@ -86,8 +87,8 @@ fn who_loads_still_acknowledges() {
     sim.finish();
 }
 
-/// The same, and then all others go down but one, so that the loading store leads: it serves what is asked of it when its data is
-/// there, and no old value before.
+/// The same, and then all others go down but one, so that the loading store leads: it serves what is asked of it when
+/// its data is there, and no old value before.
 #[test]
 fn who_loads_may_lead_and_says_nothing_old() {
     let lab = lab!();

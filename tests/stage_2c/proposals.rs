@@ -17,7 +17,8 @@ fn put(sim: &Sim, store: u64, key: &str) -> RaftCmdRequest {
     RaftCmdRequest { header, requests: vec![put], admin_request: None }
 }
 
-/// An old leader has taken commands that nobody else has. A snapshot replaces its log: whoever waits is answered, and not with success.
+/// An old leader has taken commands that nobody else has. A snapshot replaces its log: whoever waits is answered, and
+/// not with success.
 #[test]
 fn who_waits_is_answered() {
     let lab = lab!();
@@ -44,8 +45,8 @@ fn who_waits_is_answered() {
     sim.finish();
 }
 
-/// The command was committed by the others, and the old leader does not know: its log says nothing about it any more. It must not say
-/// that it was not carried out (a client would ask again), nor that it was.
+/// The command was committed by the others, and the old leader does not know: its log says nothing about it any more.
+/// It must not say that it was not carried out (a client would ask again), nor that it was.
 #[test]
 fn who_may_be_in_the_snapshot_is_told_that_nobody_knows() {
     let lab = lab!();

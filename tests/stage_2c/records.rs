@@ -156,8 +156,9 @@ fn removes(tasks: &[Task]) -> Vec<(SnapKey, SnapFileSet)> {
     tasks.iter().filter_map(removed).collect()
 }
 
-/// Section 7, in records: the region is `Applying`, the log begins and ends with the snapshot, nothing of the old log is left, term and commit
-/// index are saved; all of it synced when the acknowledgement leaves; and the data is to be loaded.
+/// Section 7, in records: the region is `Applying`, the log begins and ends with the snapshot, nothing of the old log
+/// is left, term and commit index are saved; all of it synced when the acknowledgement leaves; and the data is to be
+/// loaded.
 #[test]
 fn a_snapshot_is_accepted() {
     let _lab = lab!();
@@ -195,7 +196,8 @@ fn a_snapshot_is_accepted() {
     assert_eq!(store.snapshots_in_use(), [KEY], "its files must stay");
 }
 
-/// The data is loaded: the region is `Normal`, everything up to the snapshot is applied, and both are synced before the files go.
+/// The data is loaded: the region is `Normal`, everything up to the snapshot is applied, and both are synced before the
+/// files go.
 #[test]
 fn a_snapshot_is_loaded() {
     let _lab = lab!();
@@ -213,7 +215,8 @@ fn a_snapshot_is_loaded() {
     assert_eq!(store.peer(7).expect("it is there").node().raft().log().applied(), 50);
 }
 
-/// Keys that belonged to the region and do not any more are deleted with the same write that says so; those of neighbours are not touched.
+/// Keys that belonged to the region and do not any more are deleted with the same write that says so; those of
+/// neighbours are not touched.
 #[rstest]
 #[case::smaller("c", "o", &["a", "c", "p"])]
 #[case::moved("c", "z", &["a", "c", "o", "p"])]
@@ -239,8 +242,8 @@ fn the_old_range_is_cleared(#[case] start: &'static str, #[case] end: &'static s
     assert_eq!(range, Some(&region(start, end).range()));
 }
 
-/// Stopped after any write, with the power gone: the store starts, either as it was or with the snapshot; then its log ends where it begins,
-/// its term is not below the log's, and the data is loaded.
+/// Stopped after any write, with the power gone: the store starts, either as it was or with the snapshot; then its log
+/// ends where it begins, its term is not below the log's, and the data is loaded.
 #[rstest]
 #[case::a_short_log(9)]
 #[case::a_log_with_other_entries(70)]
@@ -350,7 +353,8 @@ fn takes_a_good_one(store: &mut Store) {
     assert_eq!(loads(&tasks), [KEY], "and one that is of use is taken");
 }
 
-/// What is of no use is removed: an old snapshot, one for a peer that is not here, one of another region, one while another is loaded.
+/// What is of no use is removed: an old snapshot, one for a peer that is not here, one of another region, one while
+/// another is loaded.
 #[rstest]
 #[case::an_old_one(SnapKey { index: 5, ..KEY }, 7, 1)]
 #[case::for_another_peer(KEY, 7, 9)]
@@ -371,7 +375,8 @@ fn what_is_of_no_use_is_removed(#[case] key: SnapKey, #[case] of_region: u64, #[
     takes_a_good_one(&mut store);
 }
 
-/// A snapshot in which this store has no peer, or whose members are not those of its region, would leave a store that cannot start.
+/// A snapshot in which this store has no peer, or whose members are not those of its region, would leave a store that
+/// cannot start.
 #[rstest]
 #[case::without_this_store(vec![peer(2), peer(3)], vec![1, 2, 3])]
 #[case::with_other_members(vec![peer(1), peer(2), peer(3)], vec![1, 2, 4])]
@@ -389,7 +394,8 @@ fn contradictions_are_dropped(#[case] peers: Vec<Peer>, #[case] voters: Vec<u64>
     takes_a_good_one(&mut store);
 }
 
-/// One at a time: what comes while a snapshot is taken over counts as lost, be it the same again; and the files that are needed stay.
+/// One at a time: what comes while a snapshot is taken over counts as lost, be it the same again; and the files that
+/// are needed stay.
 #[rstest]
 #[case::the_same(KEY)]
 #[case::a_newer_one(SnapKey { index: 60, ..KEY })]

@@ -65,7 +65,8 @@ fn all_stores_restart(#[case] clients: u64) {
     }
 }
 
-/// Messages are lost, doubled and late, chunks are lost, damaged, and streams break. With and without restarts and partitions.
+/// Messages are lost, doubled and late, chunks are lost, damaged, and streams break. With and without restarts and
+/// partitions.
 #[rstest]
 #[case::unreliable(false, false)]
 #[case::unreliable_and_restarts(true, false)]

@@ -22,8 +22,8 @@ fn one_snapshot_is_enough() {
     sim.finish();
 }
 
-/// Clients go on writing, and the log is compacted again while the snapshot moves: a few snapshots may be needed, not one for
-/// every heartbeat.
+/// Clients go on writing, and the log is compacted again while the snapshot moves: a few snapshots may be needed, not
+/// one for every heartbeat.
 #[test]
 fn a_few_are_enough_while_clients_write() {
     let lab = lab!();
@@ -39,8 +39,8 @@ fn a_few_are_enough_while_clients_write() {
     sim.finish();
 }
 
-/// Clients never stop, the log is compacted all the time, and a snapshot takes long to make, to travel and to load: the store catches up all
-/// the same, with a few. The entries behind a snapshot have to be there when it arrives.
+/// Clients never stop, the log is compacted all the time, and a snapshot takes long to make, to travel and to load: the
+/// store catches up all the same, with a few. The entries behind a snapshot have to be there when it arrives.
 #[test]
 fn a_store_catches_up_with_clients_that_never_stop() {
     let lab = lab!();
@@ -102,7 +102,8 @@ fn two_stores_share_one() {
     sim.finish();
 }
 
-/// Many regions at once: each store sends and receives a few at a time, the others wait for their turn; all are served in the end.
+/// Many regions at once: each store sends and receives a few at a time, the others wait for their turn; all are served
+/// in the end.
 #[test]
 fn many_regions_wait_for_their_turn() {
     let lab = lab!();
@@ -126,8 +127,8 @@ fn many_regions_wait_for_their_turn() {
     sim.finish();
 }
 
-/// Small chunks, six regions, two senders and one receiver that takes two at a time: who is refused tries again, and all are served in the
-/// end.
+/// Small chunks, six regions, two senders and one receiver that takes two at a time: who is refused tries again, and
+/// all are served in the end.
 #[test]
 fn a_busy_receiver_gets_to_all() {
     let lab = lab!();

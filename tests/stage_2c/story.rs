@@ -98,7 +98,8 @@ pub fn catches_up(sim: &mut Sim, away: u64) {
     );
 }
 
-/// Cuts a store off until the clients at work have gone so far that it needs a snapshot: whatever the seed, one is needed.
+/// Cuts a store off until the clients at work have gone so far that it needs a snapshot: whatever the seed, one is
+/// needed.
 pub fn outrun(sim: &mut Sim, away: u64) {
     let last = sim.peer(away).node().raft().log().last_index();
     sim.isolate(away);

@@ -1,5 +1,5 @@
-//! Every write to a disk is a point at which a machine may stop. Each of these tests visits them all: while logs are compacted, while a
-//! snapshot is made, sent, received, accepted and loaded; and again on the way back.
+//! Every write to a disk is a point at which a machine may stop. Each of these tests visits them all: while logs are
+//! compacted, while a snapshot is made, sent, received, accepted and loaded; and again on the way back.
 
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Sim, Stop, millis, secs, sweep};
@@ -32,8 +32,8 @@ fn receives(seed: u64, stop: Stop, again: Option<u64>) -> bool {
     struck
 }
 
-/// The receiver stops: in the middle of a file, between two names, between the two engines, while it loads, before it says that
-/// it has loaded, before it removes the files. It always comes back, and catches up.
+/// The receiver stops: in the middle of a file, between two names, between the two engines, while it loads, before it
+/// says that it has loaded, before it removes the files. It always comes back, and catches up.
 #[test]
 fn the_receiver_stops_at_every_write() {
     let lab = lab!();
@@ -82,8 +82,8 @@ fn the_sender_stops_at_every_write() {
     }
 }
 
-/// A store stops while it compacts its log: when the command is applied, when the entries are deleted. It always finds a log that
-/// goes on behind its data.
+/// A store stops while it compacts its log: when the command is applied, when the entries are deleted. It always finds
+/// a log that goes on behind its data.
 #[rstest]
 #[case::of_a_leader(true)]
 #[case::of_a_follower(false)]

@@ -16,8 +16,8 @@ fn slowest_put(sim: &mut Sim, key: &str, puts: u64) -> Micros {
     slowest
 }
 
-/// While a snapshot that takes a second travels, and another second to be loaded, puts take as long as ever: in its own region and in
-/// another one. (Virtual time: these figures say how the store works, not how fast the machine is.)
+/// While a snapshot that takes a second travels, and another second to be loaded, puts take as long as ever: in its own
+/// region and in another one. (Virtual time: these figures say how the store works, not how fast the machine is.)
 #[test]
 fn puts_are_as_fast_as_ever() {
     let lab = lab!();

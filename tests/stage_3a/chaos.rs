@@ -79,8 +79,8 @@ fn trouble_and_peace<D: Driver>(seed: u64, nodes: u64, all: u64, blank: bool) {
     ]);
 }
 
-/// Members come and go, leaders hand over, messages get lost, nodes crash, logs are compacted. The invariants watch; in the end there is one
-/// group, of which all have all.
+/// Members come and go, leaders hand over, messages get lost, nodes crash, logs are compacted. The invariants watch; in
+/// the end there is one group, of which all have all.
 #[rstest]
 #[case::one_of_four(1, 4)]
 #[case::two_of_four(2, 4)]

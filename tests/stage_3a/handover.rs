@@ -104,8 +104,8 @@ fn a_lost_word_is_said_again() {
     }
 }
 
-/// Section 3.10, step 1: the leader takes no commands and no changes meanwhile, neither its own clients' nor what followers pass on. The caller
-/// hears of it.
+/// Section 3.10, step 1: the leader takes no commands and no changes meanwhile, neither its own clients' nor what
+/// followers pass on. The caller hears of it.
 #[test]
 fn nothing_is_taken_meanwhile() {
     let lab = lab!();
@@ -116,8 +116,8 @@ fn nothing_is_taken_meanwhile() {
     assert_refused(&mut net, 2);
 }
 
-/// Section 3.10: after about an election timeout it is over. `Config::election_tick` ticks: not one less, or slow successors never make it, and
-/// not many more.
+/// Section 3.10: after about an election timeout it is over. `Config::election_tick` ticks: not one less, or slow
+/// successors never make it, and not many more.
 #[rstest]
 #[case::common(10)]
 #[case::longer(25)]
@@ -221,7 +221,8 @@ fn no_member_is_wanted(#[case] to: u64) {
     assert_eq!(net.raft(1).lead_transferee(), 0);
 }
 
-/// A higher term ends the leadership (section 5.1), and the transfer with it: when the peer leads again, it takes commands.
+/// A higher term ends the leadership (section 5.1), and the transfer with it: when the peer leads again, it takes
+/// commands.
 #[test]
 fn a_higher_term_ends_it() {
     let lab = lab!();

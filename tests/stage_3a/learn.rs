@@ -1,4 +1,5 @@
-//! Who refuses its vote says what is committed: a group from which a peer was removed may need that to go on without it.
+//! Who refuses its vote says what is committed: a group from which a peer was removed may need that to go on without
+//! it.
 
 use pretty_assertions::assert_eq;
 use raftkv::proto::eraftpb::Message;
@@ -24,7 +25,8 @@ fn candidate(lab: &raftkv_testkit::Lab) -> Net<Direct> {
     net
 }
 
-/// A candidate learns that the change is committed: it was asking an old group, and is a follower again. In the new group it can win.
+/// A candidate learns that the change is committed: it was asking an old group, and is a follower again. In the new
+/// group it can win.
 #[test]
 fn a_candidate_learns_of_a_change() {
     let lab = lab!();
@@ -101,8 +103,8 @@ fn a_leader_learns_nothing() {
     assert_eq!((net.commit(1), net.group(1)), (3, &[1, 2, 3][..]));
 }
 
-/// Where a removed peer holds more than those who need it, it must not give them its vote (section 5.4.1), and will never lead itself. What
-/// it says with its refusal is all that they need.
+/// Where a removed peer holds more than those who need it, it must not give them its vote (section 5.4.1), and will
+/// never lead itself. What it says with its refusal is all that they need.
 #[test]
 fn a_removed_leader_that_holds_more() {
     let lab = lab!();

@@ -1,7 +1,8 @@
 //! Stage 3a: leadership transfer and one-at-a-time membership changes, in Raft alone.
 //!
-//! Scripts for the net of stage 2a, which from here on changes groups: it hands each committed change to the node at its place, saves the
-//! group, and knows itself who is in it. `4@2=+3` is the entry at index 4 of term 2 that adds node 3, `-3` removes it. "Thesis" is Ongaro's.
+//! Scripts for the net of stage 2a, which from here on changes groups: it hands each committed change to the node at
+//! its place, saves the group, and knows itself who is in it. `4@2=+3` is the entry at index 4 of term 2 that adds node
+//! 3, `-3` removes it. "Thesis" is Ongaro's.
 
 mod chaos;
 mod commit;
@@ -34,7 +35,8 @@ fn group<D: Driver>(lab: &Lab, nodes: u64) -> Net<D> {
     net
 }
 
-/// Node 1 leads term 1 of a group of so many; the test speaks for the others, and for one more who is no member yet. The no-op is committed.
+/// Node 1 leads term 1 of a group of so many; the test speaks for the others, and for one more who is no member yet.
+/// The no-op is committed.
 fn leader(lab: &Lab, nodes: u64) -> Net<Direct> {
     let puppets: Vec<u64> = (2..=nodes + 1).collect();
     let mut net = Setup::of(lab, nodes).puppets(&puppets).start();

@@ -98,7 +98,8 @@ fn grow_and_shrink() {
     assert_eq!(net.applied(1), ["y"], "alone it is a majority");
 }
 
-/// Who is added and who is removed already: nothing changes, and nobody is harmed. A caller that got no answer may ask again.
+/// Who is added and who is removed already: nothing changes, and nobody is harmed. A caller that got no answer may ask
+/// again.
 #[rstest]
 #[case::added_again(add_node(3))]
 #[case::a_stranger_removed(remove_node(9))]
@@ -137,7 +138,8 @@ fn removed_and_added_again() {
     net.elect(3);
 }
 
-/// What would make no group, or is none of the two changes that there are, is refused at once, with the reason, and is not in the log.
+/// What would make no group, or is none of the two changes that there are, is refused at once, with the reason, and is
+/// not in the log.
 #[rstest]
 #[case::nobody(1, add_node(0))]
 #[case::the_last_member(1, remove_node(1))]
@@ -171,8 +173,8 @@ fn what_cannot_be_read_is_refused() {
     assert_eq!(net.last(1), 1);
 }
 
-/// In the log it must mean the same to everybody: whoever applies that the last member goes, keeps it. (No leader proposes that; it may have
-/// been put there when the group was larger.)
+/// In the log it must mean the same to everybody: whoever applies that the last member goes, keeps it. (No leader
+/// proposes that; it may have been put there when the group was larger.)
 #[test]
 fn the_last_member_stays() {
     let lab = lab!();

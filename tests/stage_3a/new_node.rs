@@ -60,8 +60,9 @@ fn by_a_snapshot<D: Driver>(net: &mut Net<D>) {
     assert_eq!(net.applied(4), ["y", "z"], "1, 2 and 4 are three");
 }
 
-/// A new member that knows nothing, and a log that does not begin at its beginning: it gets a snapshot. One that was made before it was added
-/// does not name it; the leader waits for a newer one, and does not send the old one again and again.
+/// A new member that knows nothing, and a log that does not begin at its beginning: it gets a snapshot. One that was
+/// made before it was added does not name it; the leader waits for a newer one, and does not send the old one again and
+/// again.
 #[test]
 fn by_a_snapshot_that_names_it() {
     let lab = lab!();
@@ -114,7 +115,8 @@ fn it_makes_the_majority() {
     assert_eq!(net.applied(2), ["x", "y"]);
 }
 
-/// It is down, or its messages get lost: the group goes on as long as a majority of the new group is there, and it catches up when it comes.
+/// It is down, or its messages get lost: the group goes on as long as a majority of the new group is there, and it
+/// catches up when it comes.
 #[test]
 fn it_comes_late() {
     let lab = lab!();

@@ -40,7 +40,8 @@ fn not_before_it_is_applied<D: Driver>(net: &mut Net<D>) {
     assert_eq!(net.role(1), Role::Leader, "and the new member's vote counts");
 }
 
-/// Who knows that a change is committed, and has not applied it, stands for nothing: neither when its timer runs out nor when it is asked to.
+/// Who knows that a change is committed, and has not applied it, stands for nothing: neither when its timer runs out
+/// nor when it is asked to.
 #[test]
 fn a_known_change_is_applied_first() {
     let lab = lab!();
@@ -48,7 +49,8 @@ fn a_known_change_is_applied_first() {
     not_before_it_is_applied(&mut knows_a_change::<Readied>(&lab));
 }
 
-/// The leader's word to begin does not help either; and when the change is applied, the word is said again, for the leader still wants it.
+/// The leader's word to begin does not help either; and when the change is applied, the word is said again, for the
+/// leader still wants it.
 #[test]
 fn the_word_to_begin_comes_too_early() {
     let lab = lab!();
@@ -117,8 +119,8 @@ fn a_restart_does_not_forget_it() {
     assert_eq!(net.role(1), Role::Candidate, "and counts: 2 of 4");
 }
 
-/// What would happen otherwise. 3 is two changes behind: it has both in its log, and knows that the first is committed. In the group
-/// of three that it still has, 3 and 2 would be a majority, and 1, 4 and 5 one of the group of five.
+/// What would happen otherwise. 3 is two changes behind: it has both in its log, and knows that the first is committed.
+/// In the group of three that it still has, 3 and 2 would be a majority, and 1, 4 and 5 one of the group of five.
 #[test]
 fn two_groups_that_share_nobody() {
     let lab = lab!();

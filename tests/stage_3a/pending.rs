@@ -74,7 +74,8 @@ fn commands_do_not_wait() {
     assert_eq!(net.applied(1), ["y", "z"], "and they are committed along with it");
 }
 
-/// Two changes in one message: none of them is taken, nor what travels along with them; the sender cannot know which half was.
+/// Two changes in one message: none of them is taken, nor what travels along with them; the sender cannot know which
+/// half was.
 #[test]
 fn two_at_once_are_refused_whole() {
     let lab = lab!();
@@ -163,7 +164,8 @@ fn a_follower_waits_for_the_commit() {
     assert_eq!((net.raft(1).pending_conf_index(), net.group(1)), (None, &[1, 2, 3, 4][..]));
 }
 
-/// Rule 2, as Ongaro's repair has it: a leader proposes no change before it has committed an entry of its own term. Commands it does.
+/// Rule 2, as Ongaro's repair has it: a leader proposes no change before it has committed an entry of its own term.
+/// Commands it does.
 #[test]
 fn no_change_before_the_first_commit_of_the_own_term() {
     let lab = lab!();

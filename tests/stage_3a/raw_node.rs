@@ -67,7 +67,8 @@ fn voters(state: &ConfState) -> Vec<u64> {
     state.voters.clone()
 }
 
-/// Proposed, in the log as an entry of its own type, handed out to be applied; and the owner is given the group to save.
+/// Proposed, in the log as an entry of its own type, handed out to be applied; and the owner is given the group to
+/// save.
 #[test]
 fn a_change_and_its_way_through_a_ready() {
     let lab = lab!();
@@ -143,8 +144,8 @@ fn not_applied_before_advance() {
     node.propose_conf_change(&remove_node(2)).expect("and now it is");
 }
 
-/// A snapshot comes while older entries are being applied. It is of a later place, and so is its group: the change that is applied
-/// after all changes nothing of it.
+/// A snapshot comes while older entries are being applied. It is of a later place, and so is its group: the change that
+/// is applied after all changes nothing of it.
 #[test]
 fn a_change_that_a_snapshot_has_overtaken() {
     let lab = lab!();

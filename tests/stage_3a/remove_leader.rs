@@ -36,7 +36,8 @@ fn the_leader_goes<D: Driver>(net: &mut Net<D>, members: &[u64]) {
     );
 }
 
-/// Section 4.2.2: a leader that is removed commits its removal, tells the others, and steps down. They elect another one.
+/// Section 4.2.2: a leader that is removed commits its removal, tells the others, and steps down. They elect another
+/// one.
 #[rstest]
 #[case::of_two(2, &[2])]
 #[case::of_three(3, &[2, 3])]
@@ -48,7 +49,8 @@ fn the_others_go_on(#[case] nodes: u64, #[case] members: &[u64]) {
     the_leader_goes::<Readied>(&mut group(&lab, nodes), members);
 }
 
-/// Before it steps down, the others are told what is committed: an election later they could not ask it any more, if its owner ends it.
+/// Before it steps down, the others are told what is committed: an election later they could not ask it any more, if
+/// its owner ends it.
 #[test]
 fn the_others_are_told_first() {
     let lab = lab!();
@@ -78,7 +80,8 @@ fn the_others_are_told_first_by_a_slow_leader() {
     }
 }
 
-/// It is a follower like any other from then on, with no leader, until it hears of one; it does not lead by what it hears.
+/// It is a follower like any other from then on, with no leader, until it hears of one; it does not lead by what it
+/// hears.
 #[test]
 fn late_answers_do_not_bring_it_back() {
     let lab = lab!();
@@ -97,8 +100,8 @@ fn late_answers_do_not_bring_it_back() {
     assert_eq!(net.mail(3).iter().filter(|m| m.msg_type() == MessageType::MsgRequestVote).count(), 0);
 }
 
-/// Section 4.2.2: others may not know yet that they can do without it. It gives its vote and acknowledges entries as ever, and keeps
-/// its promises.
+/// Section 4.2.2: others may not know yet that they can do without it. It gives its vote and acknowledges entries as
+/// ever, and keeps its promises.
 #[test]
 fn it_votes_and_acknowledges_as_long_as_it_is_asked() {
     let lab = lab!();

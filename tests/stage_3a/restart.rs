@@ -39,8 +39,8 @@ fn all_nodes_restart() {
     all_restart::<Readied>(&mut group(&lab, 3));
 }
 
-/// The leader goes down with a change at each stage of its way: in memory only, on its own disk, on a majority's, committed and not applied.
-/// Either the change is made, by all, or by none.
+/// The leader goes down with a change at each stage of its way: in memory only, on its own disk, on a majority's,
+/// committed and not applied. Either the change is made, by all, or by none.
 #[rstest]
 fn the_leader_crashes_in_the_middle(
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8)] deliveries: u64,

@@ -8,9 +8,9 @@ use raftkv_testkit::raft_net::{Direct, Net};
 
 use crate::group;
 
-/// Four nodes. 1 adds 5, which only 5 and 1 hear of; 2 becomes leader and removes 1; 1 comes back. Where a change counts as soon as it is
-/// in the log, and a new leader may propose one at once, 1, 4 and 5 are a majority of one group, and 2 and 3 of the other: they decide
-/// differently. Here each step of that has something in its way.
+/// Four nodes. 1 adds 5, which only 5 and 1 hear of; 2 becomes leader and removes 1; 1 comes back. Where a change
+/// counts as soon as it is in the log, and a new leader may propose one at once, 1, 4 and 5 are a majority of one
+/// group, and 2 and 3 of the other: they decide differently. Here each step of that has something in its way.
 #[test]
 fn two_leaders_with_one_change_each() {
     let lab = lab!();

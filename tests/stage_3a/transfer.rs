@@ -125,7 +125,8 @@ fn asked_for_where_no_leader_is_known() {
     assert_handed_over(&mut net, 3, 2);
 }
 
-/// To the leader itself, to somebody unknown, to a node that is no member: nothing changes, and commands are taken as before.
+/// To the leader itself, to somebody unknown, to a node that is no member: nothing changes, and commands are taken as
+/// before.
 #[rstest]
 #[case::itself(1)]
 #[case::nobody(0)]
@@ -176,8 +177,8 @@ fn to_another_one_meanwhile() {
     assert_handed_over(&mut net, 3, 2);
 }
 
-/// Section 3.10: a transfer is an ordinary election, started at a good moment. So what gets lost is asked for again: the append, its answer, the
-/// word to begin.
+/// Section 3.10: a transfer is an ordinary election, started at a good moment. So what gets lost is asked for again:
+/// the append, its answer, the word to begin.
 #[rstest]
 #[case::the_append(MessageType::MsgAppend)]
 #[case::its_answer(MessageType::MsgAppendResponse)]
@@ -199,8 +200,8 @@ fn one_message_gets_lost(#[case] what: MessageType) {
     assert_handed_over(&mut net, 3, 2);
 }
 
-/// Section 3.10: the successor may be gone. Then the leader goes on after an election timeout, and until then it stays leader: its heartbeats
-/// keep the others quiet.
+/// Section 3.10: the successor may be gone. Then the leader goes on after an election timeout, and until then it stays
+/// leader: its heartbeats keep the others quiet.
 #[test]
 fn to_one_that_is_down() {
     let lab = lab!();
@@ -238,8 +239,8 @@ fn the_word_to_begin_comes_late() {
     assert_eq!(net.applied(1), ["x", "y", "after"]);
 }
 
-/// The leader's own disk is slow. The successor has the whole log, so it can lead: the entry that it did not get from any disk of the
-/// leader's is safe with it and the third.
+/// The leader's own disk is slow. The successor has the whole log, so it can lead: the entry that it did not get from
+/// any disk of the leader's is safe with it and the third.
 #[test]
 fn the_leaders_disk_is_slow() {
     let lab = lab!();

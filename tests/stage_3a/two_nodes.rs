@@ -1,4 +1,5 @@
-//! Two become one: the delicate case. Until the one that stays knows that the other is removed, it needs the other's vote.
+//! Two become one: the delicate case. Until the one that stays knows that the other is removed, it needs the other's
+//! vote.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -61,7 +62,8 @@ fn story<D: Driver>(seed: u64, leaving: u64, traffic: Traffic, n: u64) -> bool {
     lost
 }
 
-/// Whichever message gets lost, the leader that is removed leaves a group behind that goes on; and so does the follower.
+/// Whichever message gets lost, the leader that is removed leaves a group behind that goes on; and so does the
+/// follower.
 #[rstest]
 fn any_message_may_get_lost(
     #[values(1, 2)] leaving: u64,
@@ -75,7 +77,8 @@ fn any_message_may_get_lost(
     }
 }
 
-/// The one that stays crashes and starts again, after any message, with what it had not written lost: the other one still has it.
+/// The one that stays crashes and starts again, after any message, with what it had not written lost: the other one
+/// still has it.
 #[rstest]
 fn the_one_that_stays_may_crash(#[values(1, 2)] leaving: u64, #[values(true, false)] slow_disk: bool) {
     let lab = lab!();

@@ -261,7 +261,8 @@ impl Alone {
         self.store().engines().kv.write(batch, true).expect("the disk is well");
     }
 
-    /// The leader of a region, peer `from`, sends entries that begin behind `after`, and says that all of them are committed.
+    /// The leader of a region, peer `from`, sends entries that begin behind `after`, and says that all of them are
+    /// committed.
     pub fn append(&mut self, region: &Region, from: Member, after: (u64, u64), entries: Vec<Entry>) {
         let commit = after.0 + entries.len() as u64;
         let message = Message {

@@ -24,8 +24,8 @@ fn last_index(lone: &Lone) -> u64 {
     lone.store().peer(ID).expect("it is there").node().raft().log().last_index()
 }
 
-/// A leader that is told to go: those who wait there get an answer, each one. It says that nobody knows: the commands are in the log, and others may
-/// carry them out.
+/// A leader that is told to go: those who wait there get an answer, each one. It says that nobody knows: the commands
+/// are in the log, and others may carry them out.
 #[rstest]
 #[case::told(go(peer(1), 6))]
 #[case::a_later_peer_comes(hello(peer(2), at(12, 1), 9))]
@@ -48,8 +48,8 @@ fn a_destroyed_peer_answers(#[case] end: raftkv::proto::raft_serverpb::RaftMessa
     assert!(error.region_not_found.is_some(), "from now on the region is not here: {error:?}");
 }
 
-/// A leader that removes itself: its own change is answered with success, and what came behind it with Undetermined, for it will not learn of
-/// anything more. When the peer goes, nobody is answered again.
+/// A leader that removes itself: its own change is answered with success, and what came behind it with Undetermined,
+/// for it will not learn of anything more. When the peer goes, nobody is answered again.
 #[test]
 fn a_removed_leader_answers() {
     let _lab = lab!();
@@ -119,8 +119,8 @@ fn a_removed_follower_answers() {
     assert_eq!(lone.store().peer(ID).expect("it is there").pending(), 0);
 }
 
-/// What makes no sense is refused before it gets into the log: to add a peer that is there, or a second one on a store; to remove one that is not
-/// there; learners.
+/// What makes no sense is refused before it gets into the log: to add a peer that is there, or a second one on a store;
+/// to remove one that is not there; learners.
 #[rstest]
 #[case::adds_who_is_there(AddNode, peer(3))]
 #[case::adds_who_is_there_elsewhere(AddNode, at(3, 9))]
@@ -151,7 +151,8 @@ fn a_change_that_makes_no_sense(#[case] kind: ConfChangeType, #[case] whom: Peer
 #[test]
 fn a_large_change() {
     let _lab = lab!();
-    let mut alone = Alone::leader_of(Config { entry_max_size: 1000, ..quiet() }, &crate::alone::region("b", "p", 1));
+    let mut alone =
+        Alone::leader_of(Config { entry_max_size: 1000, ..quiet() }, &crate::alone::region("b", "p", 1));
     let before = alone.peer(ID).node().raft().log().last_index();
     let mut request = alone.change(ID, change_peer(AddNode, at(72, 2)));
     request.header.as_mut().expect("it has one").uuid = vec![7; 2000].into();
@@ -178,8 +179,8 @@ fn the_last_one_stays() {
     );
 }
 
-/// One change at a time: while one is on its way, and before the leader has committed anything in its term, another one hears `ServerIsBusy`: later it
-/// may work. Ordinary commands are taken meanwhile.
+/// One change at a time: while one is on its way, and before the leader has committed anything in its term, another one
+/// hears `ServerIsBusy`: later it may work. Ordinary commands are taken meanwhile.
 #[test]
 fn one_change_at_a_time() {
     let _lab = lab!();

@@ -20,8 +20,9 @@ fn busy() -> Mix {
     Mix { clients: 6, keys: 10, deletes: 10, pause: millis(10), ..Mix::default() }
 }
 
-/// The run goes on until chance has changed regions in each way: without that it has shown nothing. Splits are seen in what became of them, for the regions
-/// may soon be so many that there are no more, and whoever answers may have been cut off.
+/// The run goes on until chance has changed regions in each way: without that it has shown nothing. Splits are seen in
+/// what became of them, for the regions may soon be so many that there are no more, and whoever answers may have been
+/// cut off.
 fn end(mut sim: Sim) {
     sim.until("sooner or later, a random change of each kind is made", secs(60), |sim| {
         let others = [Fault::MembersChanged, Fault::LeaderHandedOver];

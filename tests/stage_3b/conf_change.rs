@@ -7,7 +7,8 @@ use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Mix, Setup, change_peer, millis, secs};
 use rstest::rstest;
 
-/// From one member to five, and back to one, with data that comes in all the time; each member has all of it while it is one, and nothing after.
+/// From one member to five, and back to one, with data that comes in all the time; each member has all of it while it
+/// is one, and nothing after.
 #[test]
 fn grows_and_shrinks() {
     let lab = lab!();
@@ -36,7 +37,8 @@ fn grows_and_shrinks() {
     }
 }
 
-/// A member that came by a change counts: with it, entries are committed that without it would not be, and without the removed ones, too.
+/// A member that came by a change counts: with it, entries are committed that without it would not be, and without the
+/// removed ones, too.
 #[test]
 fn new_members_count() {
     let lab = lab!();
@@ -138,7 +140,8 @@ fn answered_when_done() {
     sim.assert_struck(&[Fault::MembersChanged]);
 }
 
-/// Clients work while the members of their region are replaced, one after the other: they are served, and what they hear has an order.
+/// Clients work while the members of their region are replaced, one after the other: they are served, and what they
+/// hear has an order.
 #[rstest]
 fn under_way(#[values(1, 6)] clients: u64) {
     let lab = lab!();

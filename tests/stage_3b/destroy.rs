@@ -1,4 +1,5 @@
-//! A peer is destroyed: what goes, what stays, and in which order it reaches the disks. One store, and messages made by hand.
+//! A peer is destroyed: what goes, what stays, and in which order it reaches the disks. One store, and messages made by
+//! hand.
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::Fault as WriteFault;
@@ -41,7 +42,8 @@ fn nothing_is_left(lone: &Lone) {
     assert_eq!(state.state(), PeerState::Tombstone);
 }
 
-/// Data, log and states of the peer go; the neighbour keeps all that it has; a tombstone says as of which edition the peer is gone.
+/// Data, log and states of the peer go; the neighbour keeps all that it has; a tombstone says as of which edition the
+/// peer is gone.
 #[rstest]
 fn what_goes_and_what_stays(
     #[values(false, true)] restarted: bool,
@@ -69,7 +71,8 @@ fn what_goes_and_what_stays(
     assert_eq!(lone.peer_id(NEXT), Some(21), "and the store goes on");
 }
 
-/// The tombstone is safe before anything else goes, and by itself: whatever other regions have synced since, the store can start.
+/// The tombstone is safe before anything else goes, and by itself: whatever other regions have synced since, the store
+/// can start.
 #[test]
 fn the_tombstone_is_safe() {
     let _lab = lab!();
@@ -135,8 +138,8 @@ fn its_files_go() {
     assert_eq!(lone.store().snapshots_in_use(), []);
 }
 
-/// While a worker loads a snapshot for it, the peer stays: the worker would write into what is another region's by then. It goes as
-/// soon as that is done, and its data with it.
+/// While a worker loads a snapshot for it, the peer stays: the worker would write into what is another region's by
+/// then. It goes as soon as that is done, and its data with it.
 #[rstest]
 #[case::told_to_go(false)]
 #[case::a_later_peer_is_wanted(true)]

@@ -23,7 +23,8 @@ fn edition(lone: &Lone) -> (Option<raftkv::proto::metapb::RegionEpoch>, Vec<u64>
     (region.region_epoch, region.peers.iter().map(|peer| peer.id).collect())
 }
 
-/// Each change of members raises `conf_ver` by one, and leaves `version`; it is on the disk, synced, with the new members; StoreMeta says the same.
+/// Each change of members raises `conf_ver` by one, and leaves `version`; it is on the disk, synced, with the new
+/// members; StoreMeta says the same.
 #[test]
 fn each_change_counts_once() {
     let _lab = lab!();
@@ -44,8 +45,8 @@ fn each_change_counts_once() {
     assert_eq!(lone.store().meta().region(ID), Some(&now));
 }
 
-/// The same change twice in the log: the second was made for an edition that is not there any more. It changes nothing, on any peer. (Leaders that keep
-/// the rules of stage 3a do not bring it about; peers do not rely on that.)
+/// The same change twice in the log: the second was made for an edition that is not there any more. It changes nothing,
+/// on any peer. (Leaders that keep the rules of stage 3a do not bring it about; peers do not rely on that.)
 #[rstest]
 #[case::added_twice(change(AddNode, peer(4), (3, 5)), vec![1, 2, 3, 4])]
 #[case::removed_twice(change(RemoveNode, peer(3), (3, 5)), vec![1, 2])]
@@ -63,8 +64,8 @@ fn twice_is_once(#[case] command: raftkv::proto::raft_cmdpb::RaftCmdRequest, #[c
     assert_eq!(voters, members);
 }
 
-/// A change that was made for another edition does not happen when it is applied, be it another `conf_ver` or another `version`, older or newer;
-/// nor does one that makes no sense for the members of now.
+/// A change that was made for another edition does not happen when it is applied, be it another `conf_ver` or another
+/// `version`, older or newer; nor does one that makes no sense for the members of now.
 #[rstest]
 #[case::of_an_older_conf_ver(change(AddNode, peer(4), (3, 4)))]
 #[case::of_a_newer_conf_ver(change(AddNode, peer(4), (3, 6)))]
@@ -92,7 +93,8 @@ fn refused_when_applied(#[case] command: raftkv::proto::raft_cmdpb::RaftCmdReque
     );
 }
 
-/// A change is refused when it is proposed, if it was made for another edition: `EpochNotMatch`, with the region of now, and nothing is in the log.
+/// A change is refused when it is proposed, if it was made for another edition: `EpochNotMatch`, with the region of
+/// now, and nothing is in the log.
 #[rstest]
 #[case::older((3, 4))]
 #[case::newer((3, 6))]
@@ -168,8 +170,8 @@ fn clients_do_not_mind() {
     sim.finish();
 }
 
-/// The region is split while a change of its members is on its way, made for the version before: when it is applied, it is refused, and its proposer
-/// hears `EpochNotMatch`, with both parts.
+/// The region is split while a change of its members is on its way, made for the version before: when it is applied, it
+/// is refused, and its proposer hears `EpochNotMatch`, with both parts.
 #[test]
 fn overtaken_by_a_split() {
     let lab = lab!();

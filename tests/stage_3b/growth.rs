@@ -1,4 +1,5 @@
-//! Regions that grow: when a store has one looked at, when it asks for ids, and what it does with them. One store, driven by hand.
+//! Regions that grow: when a store has one looked at, when it asks for ids, and what it does with them. One store,
+//! driven by hand.
 
 use pretty_assertions::assert_eq;
 use raftkv::proto::metapb::{Region, RegionEpoch};
@@ -116,7 +117,8 @@ fn without_ids_it_is_tried_again() {
     }
 }
 
-/// A look that took so long that the region has changed says nothing: nothing is asked for, and the region as it is now is looked at.
+/// A look that took so long that the region has changed says nothing: nothing is asked for, and the region as it is now
+/// is looked at.
 #[test]
 fn a_late_look() {
     let _lab = lab!();
@@ -181,8 +183,8 @@ fn a_look_that_fails() {
     assert_eq!(looks(&mut alone), [7]);
 }
 
-/// Only a leader has its region looked at, and only a leader asks for ids. One who has lost the leadership meanwhile, and gets it back, looks again:
-/// the region is as large as it was.
+/// Only a leader has its region looked at, and only a leader asks for ids. One who has lost the leadership meanwhile,
+/// and gets it back, looks again: the region is as large as it was.
 #[test]
 fn only_a_leader_splits() {
     let _lab = lab!();

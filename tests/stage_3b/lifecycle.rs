@@ -1,4 +1,5 @@
-//! The door: who writes to whom, and what then (the table in `src/raftstore/lifecycle.rs`, row by row). One store, and messages made by hand.
+//! The door: who writes to whom, and what then (the table in `src/raftstore/lifecycle.rs`, row by row). One store, and
+//! messages made by hand.
 
 use pretty_assertions::assert_eq;
 use raftkv::proto::eraftpb::MessageType::{
@@ -16,7 +17,8 @@ use crate::lone::{
     peer, region, vote_request,
 };
 
-/// A store that has applied the removal of its own peer: it may be needed once more, and waits for somebody who tells it to go.
+/// A store that has applied the removal of its own peer: it may be needed once more, and waits for somebody who tells
+/// it to go.
 fn removed() -> Lone {
     let mut lone = Lone::with(&[region()]);
     let command = change(ConfChangeType::RemoveNode, peer(1), (3, 5));
@@ -36,7 +38,8 @@ fn buried() -> Lone {
     lone
 }
 
-/// A message for the peer that is here is Raft's business, be the sender's edition of the region older or newer: a member is a member.
+/// A message for the peer that is here is Raft's business, be the sender's edition of the region older or newer: a
+/// member is a member.
 #[rstest]
 #[case::older(4)]
 #[case::the_same(5)]
@@ -51,8 +54,8 @@ fn for_the_peer_that_is_here(#[case] conf_ver: u64) {
     assert_eq!(said.told_to_go(), [(peer(9), 5)], "and a stranger that knows nothing newer is told to go");
 }
 
-/// A sender that the region does not name, and whose edition is not a later one, was removed: it is told to go, and what it says
-/// does not count. It would take the leadership away with every term that it makes up.
+/// A sender that the region does not name, and whose edition is not a later one, was removed: it is told to go, and
+/// what it says does not count. It would take the leadership away with every term that it makes up.
 #[rstest]
 #[case::asks_for_votes(MsgRequestVote)]
 #[case::leads(MsgHeartbeat)]
@@ -76,8 +79,8 @@ fn from_a_removed_peer(#[case] msg_type: MessageType, #[values(3, 5)] conf_ver: 
     );
 }
 
-/// A sender that the region does not name, but which knows a later edition of it, was added: this peer is late. It is answered, wherever
-/// it is.
+/// A sender that the region does not name, but which knows a later edition of it, was added: this peer is late. It is
+/// answered, wherever it is.
 #[rstest]
 #[case::asks_for_votes(MsgRequestVote, MsgRequestVoteResponse)]
 #[case::leads(MsgHeartbeat, MsgHeartbeatResponse)]
@@ -127,8 +130,8 @@ fn for_an_earlier_peer(#[case] msg_type: MessageType) {
 
 const ALL: &str = "acegikmoqsuwy";
 
-/// A message for a later peer of the region: the one that is here was removed, and nobody has told it. It is destroyed with all that it has, and
-/// the new one begins with nothing.
+/// A message for a later peer of the region: the one that is here was removed, and nobody has told it. It is destroyed
+/// with all that it has, and the new one begins with nothing.
 #[rstest]
 #[case::by_a_heartbeat(hello(peer(2), at(12, 1), 9))]
 #[case::by_a_candidate(vote_request(peer(2), at(12, 1), 9, 7))]
@@ -153,7 +156,8 @@ fn for_a_later_peer(#[case] first: RaftMessage) {
     assert!(lone.peer_id(NEXT_ID).is_some());
 }
 
-/// The same from somebody who knows an older edition than the peer here: then it was not this one that was removed before the other came.
+/// The same from somebody who knows an older edition than the peer here: then it was not this one that was removed
+/// before the other came.
 #[rstest]
 #[case::a_heartbeat(hello(peer(2), at(12, 1), 4))]
 #[case::an_answer(envelope(peer(2), at(12, 1), 4, message(MsgAppendResponse, 5)))]
@@ -161,12 +165,16 @@ fn for_a_peer_of_an_older_edition(#[case] late: RaftMessage) {
     let _lab = lab!();
     let mut lone = Lone::with(&[region(), next_region()]);
     let said = lone.tell(late);
-    assert_eq!((lone.peer_id(ID), lone.letters()), (Some(1), ALL.to_string()), "a late message destroys no member");
+    assert_eq!(
+        (lone.peer_id(ID), lone.letters()),
+        (Some(1), ALL.to_string()),
+        "a late message destroys no member"
+    );
     assert_eq!(said.sent, []);
 }
 
-/// Envelopes that no store sends: without a region, a sender or a receiver, or of a region without keys. They create nobody, and the store
-/// goes on.
+/// Envelopes that no store sends: without a region, a sender or a receiver, or of a region without keys. They create
+/// nobody, and the store goes on.
 #[rstest]
 #[case::no_region(RaftMessage { region_id: 0, ..hello(peer(2), at(4, 1), 6) })]
 #[case::no_receiver(hello(peer(2), at(0, 1), 6))]
@@ -202,8 +210,8 @@ fn for_a_new_peer(#[case] first: RaftMessage, #[case] answer: MessageType) {
     assert_eq!(said.of_type(answer)[0].index, 0);
 }
 
-/// Nothing else creates a peer: who speaks of an index speaks to somebody who has been there, and a peer that has been there and is not here has
-/// forgotten something. Nor does a message for another store.
+/// Nothing else creates a peer: who speaks of an index speaks to somebody who has been there, and a peer that has been
+/// there and is not here has forgotten something. Nor does a message for another store.
 #[rstest]
 #[case::a_heartbeat_with_a_commit(Message { commit: 6, ..message(MsgHeartbeat, 6) })]
 #[case::entries(Message { index: 5, log_term: 5, ..message(MsgAppend, 6) })]
@@ -228,8 +236,8 @@ fn nothing_else_creates_a_peer(#[case] m: Message) {
     assert_eq!(lone.peer_id(ID), Some(4), "but this one is");
 }
 
-/// Not while another region here holds keys of this one: that region has still to be split here, and then the new one is there with its
-/// data. Where ranges only touch, nothing is in the way.
+/// Not while another region here holds keys of this one: that region has still to be split here, and then the new one
+/// is there with its data. Where ranges only touch, nothing is in the way.
 #[rstest]
 #[case::inside("c", "e", false)]
 #[case::around("a", "z", false)]
@@ -271,8 +279,8 @@ fn after_a_tombstone(#[case] first: RaftMessage, #[values(false, true)] restarte
     assert_eq!(lone.peer_id(ID), Some(12), "a tombstone keeps the old peer away, not every later one");
 }
 
-/// A tombstone of a later edition than the sender's: the sender is late. It does not bring the peer back, which has forgotten its votes; not
-/// after a restart either.
+/// A tombstone of a later edition than the sender's: the sender is late. It does not bring the peer back, which has
+/// forgotten its votes; not after a restart either.
 #[rstest]
 fn a_tombstone_keeps_the_peer_away(
     #[values(false, true)] restarted: bool,
@@ -308,8 +316,27 @@ fn a_tombstone_remembers_who_was_removed() {
     assert_eq!(lone.peer_id(ID), None);
 }
 
-/// A late sender that was a member as of the tombstone may have been removed since: the other members are asked, in its place. From one tombstone to
-/// the next the edition is a later one.
+/// A store that knows no more is asked in the name of somebody else, about a later peer than the one here. That one
+/// goes; its tombstone names those whom it knew, not the one in whose name the question came: that one asks because it
+/// does not know.
+#[test]
+fn a_question_from_afar() {
+    let _lab = lab!();
+    let mut lone = Lone::with(&[region()]);
+    lone.tell(RaftMessage { message: None, ..hello(peer(9), at(12, 1), 9) });
+    assert_eq!(
+        lone.peer_id(ID),
+        None,
+        "peer 1 was removed before peer 12 came; and a question creates nobody"
+    );
+    let gone = lone.region_state(ID).and_then(|state| state.region).expect("a tombstone");
+    let mut named: Vec<u64> = gone.peers.iter().map(|peer| peer.id).collect();
+    named.sort_unstable();
+    assert_eq!(named, [1, 2, 3]);
+}
+
+/// A late sender that was a member as of the tombstone may have been removed since: the other members are asked, in its
+/// place. From one tombstone to the next the edition is a later one.
 #[test]
 fn a_tombstone_leads_on() {
     let _lab = lab!();
@@ -328,8 +355,8 @@ fn a_tombstone_leads_on() {
     assert_eq!(said.sent, [], "who knows that edition itself has no use for this tombstone");
 }
 
-/// A peer that was told to go before it had applied its removal does not know who the members were then. Its tombstone names those that it knew, and
-/// the one that told it: they are asked. It tells nobody to go by itself.
+/// A peer that was told to go before it had applied its removal does not know who the members were then. Its tombstone
+/// names those that it knew, and the one that told it: they are asked. It tells nobody to go by itself.
 #[rstest]
 #[case::a_member_that_it_knew(3, &[2, 9])]
 #[case::one_that_told_it(9, &[2, 3])]
@@ -357,7 +384,8 @@ fn a_later_peer_tells_who_was_removed() {
     assert_eq!(said.sent.len(), 1);
 }
 
-/// The word to go, from somebody who has applied the removal: heard if it is for this peer, and not older than what the peer knows itself.
+/// The word to go, from somebody who has applied the removal: heard if it is for this peer, and not older than what the
+/// peer knows itself.
 #[rstest]
 #[case::newer(peer(1), 6, true)]
 #[case::much_newer(peer(1), 60, true)]
@@ -389,8 +417,9 @@ fn a_word_to_nobody() {
     assert_eq!(lone.peer_id(ID), Some(1), "and so it keeps nobody away");
 }
 
-/// Who has applied its own removal does not go at once: the others may not know it yet, and need its vote once more. It votes, and says what it
-/// has; it does not stand for election; and it asks, from time to time, whether it is still needed, in envelopes with nothing in them.
+/// Who has applied its own removal does not go at once: the others may not know it yet, and need its vote once more. It
+/// votes, and says what it has; it does not stand for election; and it asks, from time to time, whether it is still
+/// needed, in envelopes with nothing in them.
 #[rstest]
 fn who_is_removed_waits(#[values(false, true)] restarted: bool) {
     let _lab = lab!();
@@ -434,7 +463,8 @@ fn a_question_is_answered() {
     assert_eq!((said.sent[0].region_id, by.id, by.store_id), (ID, 1, 1));
 }
 
-/// A member that has been removed is told to go by the leader, once the removal is written; a follower that applies it says nothing by itself.
+/// A member that has been removed is told to go by the leader, once the removal is written; a follower that applies it
+/// says nothing by itself.
 #[rstest]
 #[case::by_the_leader(true)]
 #[case::not_by_a_follower(false)]

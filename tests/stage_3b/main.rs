@@ -1,7 +1,7 @@
 //! Stage 3b: regions that move, grow members and split.
 //!
-//! `basic` first. `lone` and `alone` drive one store by hand (messages at its door; splits); the rest drives clusters in the
-//! simulator, with a scheduler, and clients that have an old picture of where the regions are.
+//! `basic` first. `lone` and `alone` drive one store by hand (messages at its door; splits); the rest drives clusters
+//! in the simulator, with a scheduler, and clients that have an old picture of where the regions are.
 
 mod alone;
 mod answers;

@@ -73,8 +73,8 @@ fn entries_do_not_help_it() {
     );
 }
 
-/// A vote that it has given outlives it: when the store has stopped, there is no peer any more; when a message creates it again, it has
-/// not forgotten (section 5.2: at most one vote in a term).
+/// A vote that it has given outlives it: when the store has stopped, there is no peer any more; when a message creates
+/// it again, it has not forgotten (section 5.2: at most one vote in a term).
 #[rstest]
 fn it_keeps_its_vote(#[values(false, true)] power_cut: bool) {
     let _lab = lab!();
@@ -99,7 +99,8 @@ fn it_keeps_its_vote(#[values(false, true)] power_cut: bool) {
     assert_eq!(said.of_type(MsgRequestVoteResponse).iter().map(|m| m.reject).collect::<Vec<_>>(), [false]);
 }
 
-/// The same where the store has a tombstone of an earlier peer: what is left of that one is removed at a start, the later one's vote is not.
+/// The same where the store has a tombstone of an earlier peer: what is left of that one is removed at a start, the
+/// later one's vote is not.
 #[test]
 fn it_keeps_its_vote_beside_a_tombstone() {
     let _lab = lab!();
@@ -117,6 +118,39 @@ fn it_keeps_its_vote_beside_a_tombstone() {
             "it has voted for peer 2 in term 9"
         );
     }
+}
+
+/// The store has stopped before it knew its region, and starts again: an earlier peer of that region, which was removed
+/// before this one came, is not created in its place, whoever speaks to it.
+#[test]
+fn an_earlier_peer_after_a_restart() {
+    let _lab = lab!();
+    let mut lone = Lone::empty();
+    lone.tell(vote_request(peer(2), at(12, 1), 7, 9));
+    lone.restart(true);
+    let said = lone.tell(vote_request(peer(3), at(4, 1), 6, 9));
+    assert_eq!((lone.peer_id(ID), said.sent), (None, vec![]), "peer 4 is an earlier one");
+    let said = lone.tell(vote_request(peer(3), at(12, 1), 7, 9));
+    assert_eq!(lone.peer_id(ID), Some(12));
+    let votes: Vec<bool> = said.of_type(MsgRequestVoteResponse).iter().map(|m| m.reject).collect();
+    assert_eq!(votes, [true], "peer 12 has voted for peer 2 in term 9");
+}
+
+/// A later one is created, and has not voted: a vote is its peer's own (section 5.2).
+#[rstest]
+fn a_later_peer_after_a_restart(#[values(false, true)] restarted_again: bool) {
+    let _lab = lab!();
+    let mut lone = Lone::empty();
+    lone.tell(vote_request(peer(2), at(12, 1), 7, 9));
+    lone.restart(true);
+    lone.tell(hello(peer(2), at(15, 1), 9));
+    if restarted_again {
+        lone.restart(true);
+    }
+    let said = lone.tell(vote_request(peer(3), at(15, 1), 9, 9));
+    assert_eq!(lone.peer_id(ID), Some(15));
+    let votes: Vec<bool> = said.of_type(MsgRequestVoteResponse).iter().map(|m| m.reject).collect();
+    assert_eq!(votes, [false], "it has not voted in term 9");
 }
 
 /// It has no data, so nothing of anybody's data goes when it does; what stays is a tombstone.
@@ -140,7 +174,8 @@ fn it_takes_nothing_with_it() {
     assert_eq!(lone.peer_id(ID), None, "and a late message does not bring it back");
 }
 
-/// It asks those who have written to it whether it is still wanted: it may have been removed before it learned anything.
+/// It asks those who have written to it whether it is still wanted: it may have been removed before it learned
+/// anything.
 #[test]
 fn it_asks_whether_it_is_wanted() {
     let _lab = lab!();
@@ -157,7 +192,8 @@ fn it_asks_whether_it_is_wanted() {
     }
 }
 
-/// A region with few keys gets a member: it has all data in the end, in all column families, and serves them when it leads.
+/// A region with few keys gets a member: it has all data in the end, in all column families, and serves them when it
+/// leads.
 #[rstest]
 #[case::alone(1)]
 #[case::to_three(3)]
@@ -179,7 +215,8 @@ fn it_gets_all_data(#[case] members: u64) {
     sim.finish();
 }
 
-/// Until it hears of the region, it is on no disk but for its vote; the store may stop again and again meanwhile, or be down when it is added.
+/// Until it hears of the region, it is on no disk but for its vote; the store may stop again and again meanwhile, or be
+/// down when it is added.
 #[rstest]
 #[case::down(false)]
 #[case::again_and_again(true)]

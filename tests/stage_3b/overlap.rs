@@ -1,4 +1,5 @@
-//! Whose keys a snapshot may bring: one that would overwrite what another region has here is dropped. One store, and messages made by hand.
+//! Whose keys a snapshot may bring: one that would overwrite what another region has here is dropped. One store, and
+//! messages made by hand.
 
 use pretty_assertions::assert_eq;
 use raftkv::proto::metapb::Region;
@@ -29,8 +30,8 @@ fn arrives(of: &Region, index: u64, copy: u64) -> Event {
     Event::Snapshot { message: snapshot(key, of), copy }
 }
 
-/// A snapshot whose region holds keys of another region here is dropped, and its files are removed; where the two only touch, it is taken. A
-/// dropped one does no harm: the next is taken, once the other region is out of the way.
+/// A snapshot whose region holds keys of another region here is dropped, and its files are removed; where the two only
+/// touch, it is taken. A dropped one does no harm: the next is taken, once the other region is out of the way.
 #[rstest]
 #[case::inside("c", "e", false)]
 #[case::around("a", "z", false)]
@@ -69,7 +70,8 @@ fn the_own_keys() {
     assert_eq!(lone.receive(snapshot(key, &smaller), 2).loads(), [key]);
 }
 
-/// Two snapshots come at once, and overlap: the first is accepted, and not saved yet when the second is looked at. The second is dropped.
+/// Two snapshots come at once, and overlap: the first is accepted, and not saved yet when the second is looked at. The
+/// second is dropped.
 #[rstest]
 fn what_another_has_accepted(#[values(false, true)] overlap: bool) {
     let _lab = lab!();
@@ -93,8 +95,8 @@ fn what_another_has_accepted(#[values(false, true)] overlap: bool) {
     }
 }
 
-/// A region that is late shrinks by a snapshot of its own: then the keys that it has given up are free, also for a snapshot of the same round
-/// of work later on.
+/// A region that is late shrinks by a snapshot of its own: then the keys that it has given up are free, also for a
+/// snapshot of the same round of work later on.
 #[test]
 fn once_the_other_has_shrunk() {
     let _lab = lab!();

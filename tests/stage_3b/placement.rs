@@ -45,7 +45,8 @@ fn sizes(sim: &Sim) -> Vec<u64> {
     sim.region_map().iter().map(size).collect()
 }
 
-/// A region that grows is split by itself, and its parts again, until none is too large; their halves are about equal, so none is tiny.
+/// A region that grows is split by itself, and its parts again, until none is too large; their halves are about equal,
+/// so none is tiny.
 #[test]
 fn a_region_that_grows_is_split() {
     let lab = lab!();
@@ -65,7 +66,8 @@ fn a_region_that_grows_is_split() {
     }
 }
 
-/// A region that does not grow stays whole, however often it is looked at, and a key that is written again and again is one key.
+/// A region that does not grow stays whole, however often it is looked at, and a key that is written again and again is
+/// one key.
 #[test]
 fn a_region_that_does_not_grow() {
     let lab = lab!();
@@ -156,8 +158,8 @@ fn operators(#[case] operator: Operator, #[case] members: &[u64]) {
     }
 }
 
-/// A region of one grows: as soon as there are two, both are needed (thesis, section 4.1), so the new one has to come into being where nothing
-/// is, and to get all data, before anything more is committed.
+/// A region of one grows: as soon as there are two, both are needed (thesis, section 4.1), so the new one has to come
+/// into being where nothing is, and to get all data, before anything more is committed.
 #[test]
 fn one_becomes_three() {
     let lab = lab!();
@@ -216,7 +218,8 @@ fn without_a_scheduler() {
     assert_eq!(sim.region_map().len(), 2);
 }
 
-/// The question for ids is lost, or its answer: it is asked again, and the region is split when the scheduler can be reached.
+/// The question for ids is lost, or its answer: it is asked again, and the region is split when the scheduler can be
+/// reached.
 #[test]
 fn a_lost_question() {
     let lab = lab!();

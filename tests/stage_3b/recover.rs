@@ -1,5 +1,5 @@
-//! Members and leaders change at random, while clients work and machines and networks fail: the long tests of this stage without splits.
-//! (With splits: `chaos.rs`.)
+//! Members and leaders change at random, while clients work and machines and networks fail: the long tests of this
+//! stage without splits. (With splits: `chaos.rs`.)
 
 use raftkv::raftstore::Config;
 use raftkv_testkit::lab;

@@ -8,7 +8,8 @@ use raftkv_testkit::sim::{Mix, Setup, Sim, change_peer, millis, secs};
 use raftkv_testkit::{Lab, lab};
 use rstest::rstest;
 
-/// Again and again the leader goes, until one member is left; the others elect a new one each time, and clients lose nothing.
+/// Again and again the leader goes, until one member is left; the others elect a new one each time, and clients lose
+/// nothing.
 #[rstest]
 fn down_to_one(#[values(2, 3, 5)] stores: u64) {
     let lab = lab!();
@@ -49,7 +50,8 @@ fn clients_wait_for_it() {
     }
 }
 
-/// A leader of three that has applied its own removal and is cut off then; the others have gone on without it. Its store, and who it was.
+/// A leader of three that has applied its own removal and is cut off then; the others have gone on without it. Its
+/// store, and who it was.
 fn removed_and_cut_off(lab: &Lab) -> (Sim, u64, Peer) {
     let mut sim = Setup::of(lab, 3).scheduler().start();
     sim.put("a", "1");
@@ -64,8 +66,8 @@ fn removed_and_cut_off(lab: &Lab) -> (Sim, u64, Peer) {
     (sim, leader, peer)
 }
 
-/// The removed leader is cut off before anybody knows that its removal is committed. The others go on without it: with it they were three, and two of
-/// them have the entry.
+/// The removed leader is cut off before anybody knows that its removal is committed. The others go on without it: with
+/// it they were three, and two of them have the entry.
 #[test]
 fn it_is_cut_off() {
     let lab = lab!();

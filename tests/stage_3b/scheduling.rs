@@ -145,6 +145,43 @@ fn a_follower_does_not() {
     );
 }
 
+/// A leader names those from whom it has not heard for an election timeout or longer, and for how many seconds; not
+/// those who answer, and whoever is heard of again is well again.
+#[test]
+fn who_is_down() {
+    let _lab = lab!();
+    let config = Config { ticks_per_second: 10, election_ticks: 20, ..busy() };
+    let mut alone = leader_of_three(config);
+    let mut seen = Vec::new();
+    let answer = |alone: &mut Alone, from: Member| {
+        let msg_type = MessageType::MsgHeartbeatResponse.into();
+        let term = alone.peer(7).term();
+        alone.hear(&region("b", "p", 3), from, Message { msg_type, term, ..Default::default() });
+    };
+    let down = |alone: &mut Alone| {
+        let report = reports(alone).pop().expect("a leader reports every 10 ticks");
+        let down: Vec<_> =
+            report.down_peers.iter().map(|s| (s.peer.unwrap_or_default().id, s.down_seconds)).collect();
+        down
+    };
+    for _ in 0..10 {
+        (0..10).for_each(|_| {
+            alone.tick(1);
+            answer(&mut alone, member(72, 2));
+        });
+        seen.push(down(&mut alone));
+    }
+    assert_eq!(seen[0], [], "an election timeout has not passed: {seen:?}");
+    assert!(seen.iter().flatten().all(|(id, _)| *id == 73), "peer 72 answers: {seen:?}");
+    let seconds: Vec<u64> = seen.iter().flatten().map(|(_, seconds)| *seconds).collect();
+    let first = *seconds.first().expect("peer 73 is never heard of");
+    assert!((2..=3).contains(&first), "20 ticks are two seconds: {seen:?}");
+    assert_eq!(seconds, (first..first + seconds.len() as u64).collect::<Vec<_>>(), "ten ticks are a second");
+    answer(&mut alone, member(73, 3));
+    alone.tick(10);
+    assert_eq!(down(&mut alone), [], "it is back");
+}
+
 /// A store reports itself at intervals, whether it leads or not, and says how many regions it has.
 #[test]
 fn a_store_reports_itself() {
@@ -246,8 +283,8 @@ fn a_split_is_reported(#[case] right_derive: bool, #[case] order: [u64; 2]) {
     assert_eq!(told(&mut follower), Vec::<Vec<Region>>::new());
 }
 
-/// The scheduler orders a new member, and it comes; an order that comes twice is carried out once, since the region is another edition by
-/// then.
+/// The scheduler orders a new member, and it comes; an order that comes twice is carried out once, since the region is
+/// another edition by then.
 #[test]
 fn an_order_to_add() {
     let _lab = lab!();
@@ -277,8 +314,8 @@ fn an_order_to_remove() {
     }
 }
 
-/// It orders the leadership handed over: the successor, which has all, is told to stand at once (thesis, section 3.10). Not so for an old
-/// edition of the region.
+/// It orders the leadership handed over: the successor, which has all, is told to stand at once (thesis, section 3.10).
+/// Not so for an old edition of the region.
 #[rstest]
 #[case::for_now(epoch(4, 6), true)]
 #[case::other_members(epoch(3, 6), false)]

@@ -17,8 +17,9 @@ fn ranges(regions: &[Region]) -> Vec<String> {
     regions.iter().map(range).collect()
 }
 
-/// Cuts are made at their keys, from left to right; the old region keeps the leftmost part, or, with `right_derive`, the rightmost. An empty
-/// start or end of a region is the edge of the key space, and so it is of its first or last part.
+/// Cuts are made at their keys, from left to right; the old region keeps the leftmost part, or, with `right_derive`,
+/// the rightmost. An empty start or end of a region is the edge of the key space, and so it is of its first or last
+/// part.
 #[rstest]
 #[case::in_two("b", "p", &["h"], false, &["7 b..h", "8 h..p"])]
 #[case::in_two_right("b", "p", &["h"], true, &["8 b..h", "7 h..p"])]
@@ -57,8 +58,8 @@ fn who_gets_which_keys(
     );
 }
 
-/// The epoch's `version` says how often keys have changed hands: each new region raises it by one, and all parts have the same. The members are
-/// the same, so `conf_ver` stays. (metapb)
+/// The epoch's `version` says how often keys have changed hands: each new region raises it by one, and all parts have
+/// the same. The members are the same, so `conf_ver` stays. (metapb)
 #[rstest]
 #[case::one(&[cut("h", 8, &[81])], 7)]
 #[case::three(&[cut("d", 8, &[81]), cut("h", 9, &[91]), cut("k", 10, &[101])], 9)]
@@ -71,8 +72,8 @@ fn the_epoch(#[case] cuts: &[Cut], #[case] version: u64, #[values(false, true)] 
     }
 }
 
-/// Each new region has a peer on each store that the old one has a peer on: the ids are given in the order of its peers. So no data has to
-/// move.
+/// Each new region has a peer on each store that the old one has a peer on: the ids are given in the order of its
+/// peers. So no data has to move.
 #[rstest]
 #[case::left(false)]
 #[case::right(true)]
@@ -107,8 +108,8 @@ fn no_data_moves() {
     }
 }
 
-/// Each part serves its own keys, under its own epoch, and no others: `KeyNotInRegion`. A snapshot for reading shows the keys of its part
-/// only.
+/// Each part serves its own keys, under its own epoch, and no others: `KeyNotInRegion`. A snapshot for reading shows
+/// the keys of its part only.
 #[rstest]
 #[case::left(false, ["b d", "h o"])]
 #[case::right(true, ["h o", "b d"])]
@@ -144,7 +145,8 @@ fn each_part_serves_its_keys(#[case] right_derive: bool, #[case] keys: [&str; 2]
     }
 }
 
-/// Where the old region's leader is, the new one's campaigns at once: a store alone needs no tick until the new region is led, and serves.
+/// Where the old region's leader is, the new one's campaigns at once: a store alone needs no tick until the new region
+/// is led, and serves.
 #[test]
 fn the_new_regions_are_led_at_once() {
     let _lab = lab!();
@@ -157,7 +159,8 @@ fn the_new_regions_are_led_at_once() {
     assert!(alone.ask(&request).is_ok());
 }
 
-/// Only there: a follower that applies the split waits, or every store would stand against the others (section 5.2, split votes).
+/// Only there: a follower that applies the split waits, or every store would stand against the others (section 5.2,
+/// split votes).
 #[test]
 fn followers_do_not_campaign() {
     let _lab = lab!();
@@ -172,8 +175,8 @@ fn followers_do_not_campaign() {
     );
 }
 
-/// The new region's log begins where all regions' logs begin (`INIT_INDEX`, `INIT_TERM`), on each store alike: with nothing applied that it
-/// does not have.
+/// The new region's log begins where all regions' logs begin (`INIT_INDEX`, `INIT_TERM`), on each store alike: with
+/// nothing applied that it does not have.
 #[test]
 fn the_new_log_begins() {
     let _lab = lab!();

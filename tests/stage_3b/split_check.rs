@@ -11,7 +11,8 @@ use rstest::rstest;
 
 use crate::alone::region;
 
-/// What the worker says of a region with these pairs, each in one column family: its key, and how many bytes key and value have together.
+/// What the worker says of a region with these pairs, each in one column family: its key, and how many bytes key and
+/// value have together.
 fn look(region: &Region, pairs: &[(Cf, &str, usize)], max_size: u64) -> (u64, Option<String>) {
     let engine: Arc<dyn Engine> = Arc::new(MemEngine::new());
     let mut batch = WriteBatch::new();
@@ -95,8 +96,8 @@ fn an_empty_region() {
     assert_eq!(look(&region("b", "p", 1), &[(Cf::Default, "a", 10), (Cf::Write, "p", 10)], 1), (0, None));
 }
 
-/// A region is never cut at its start: nothing would be left of it. Nor at its first key, since nothing would lie before it: what is all under one
-/// key, stays together, however much it is, and in how many column families it may be.
+/// A region is never cut at its start: nothing would be left of it. Nor at its first key, since nothing would lie
+/// before it: what is all under one key, stays together, however much it is, and in how many column families it may be.
 #[rstest]
 #[case::at_the_start(&[(Cf::Default, "b", 100)])]
 #[case::inside(&[(Cf::Default, "h", 100)])]
@@ -110,7 +111,8 @@ fn one_key(#[case] pairs: &[(Cf, &str, usize)]) {
     assert_eq!(middle, None, "all is under one key");
 }
 
-/// One pair is much larger than all others together: it is cut off where it can be, be it the first, the last, or between.
+/// One pair is much larger than all others together: it is cut off where it can be, be it the first, the last, or
+/// between.
 #[rstest]
 #[case::first(&[("c", 1000), ("d", 10), ("e", 10)], &["d"])]
 #[case::last(&[("c", 10), ("d", 10), ("e", 1000)], &["e"])]

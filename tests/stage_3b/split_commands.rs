@@ -16,8 +16,9 @@ fn changes() -> Vec<Vec<Request>> {
     vec![vec![put("new", "1")], vec![delete("o")], vec![delete_range("b", "p")], vec![swap("new", None, "1")]]
 }
 
-/// A command stands in the log behind a split, and was made for the edition before: it is refused when it is applied (`EpochNotMatch`), and
-/// changes nothing, be its keys on the one side or on the other. A client that asks again, and does so for the edition at hand, is served.
+/// A command stands in the log behind a split, and was made for the edition before: it is refused when it is applied
+/// (`EpochNotMatch`), and changes nothing, be its keys on the one side or on the other. A client that asks again, and
+/// does so for the edition at hand, is served.
 #[rstest]
 #[case::put(vec![put("d", "new")])]
 #[case::put_on_the_other_side(vec![put("o", "new")])]
@@ -44,8 +45,8 @@ fn overtaken_by_a_split(#[case] requests: Vec<Request>, #[values(false, true)] r
     }
 }
 
-/// On every peer the same: a follower applies the same entries, and comes to the same data (section 5.4.3). A command in front of the split is
-/// carried out, one behind it for the old edition is not, one for the new edition is.
+/// On every peer the same: a follower applies the same entries, and comes to the same data (section 5.4.3). A command
+/// in front of the split is carried out, one behind it for the old edition is not, one for the new edition is.
 #[test]
 fn the_same_on_a_follower() {
     let _lab = lab!();
@@ -64,7 +65,8 @@ fn the_same_on_a_follower() {
     assert_eq!(alone.held(Cf::Default, &["b", "d", "e", "new", "o"]), "d e");
 }
 
-/// Whoever comes with the old edition afterwards is told of it at once, and of both parts: what was one region, is then complete.
+/// Whoever comes with the old edition afterwards is told of it at once, and of both parts: what was one region, is then
+/// complete.
 #[rstest]
 #[case::left(false)]
 #[case::right(true)]

@@ -52,7 +52,8 @@ fn votes_given(alone: &mut Alone) -> Vec<(u64, u64, bool)> {
     sent.iter().map(|m| (m.to, m.term, !m.reject)).collect()
 }
 
-/// While the old region still holds the keys here, no message creates a peer of the new one: its data would be in two regions.
+/// While the old region still holds the keys here, no message creates a peer of the new one: its data would be in two
+/// regions.
 #[rstest]
 #[case::a_candidate(vote(6))]
 #[case::a_leader(heartbeat(6))]
@@ -67,8 +68,8 @@ fn not_created_too_early(#[case] message: Message) {
     assert_eq!(alone.region(8), &new_region(81, 4));
 }
 
-/// A candidate's message that came too early counts once the region is split here: the new region need not wait for another election. Of
-/// several the latest counts.
+/// A candidate's message that came too early counts once the region is split here: the new region need not wait for
+/// another election. Of several the latest counts.
 #[rstest]
 #[case::one(&[(82, 6)], (82, 6))]
 #[case::the_latest(&[(82, 6), (83, 7)], (83, 7))]
@@ -98,8 +99,8 @@ fn other_regions_are_not_in_the_way() {
     assert!(alone.has_peer(8));
 }
 
-/// The message that creates a peer says which keys its region has; the envelopes of the new region do, too: to a store that is late, they
-/// tell that it is.
+/// The message that creates a peer says which keys its region has; the envelopes of the new region do, too: to a store
+/// that is late, they tell that it is.
 #[test]
 fn the_first_messages_name_their_keys() {
     let _lab = lab!();
@@ -115,8 +116,9 @@ fn the_first_messages_name_their_keys() {
     assert!(keys.iter().all(|keys| *keys == (b"h", b"p")), "{keys:?}");
 }
 
-/// A store where nothing is, hears of region 7 first, then of region 8; and then gets region 7 as it was before the split: a snapshot
-/// that was under way. So there are a peer of region 8 that knows nothing yet, and an old region that is still to be split.
+/// A store where nothing is, hears of region 7 first, then of region 8; and then gets region 7 as it was before the
+/// split: a snapshot that was under way. So there are a peer of region 8 that knows nothing yet, and an old region that
+/// is still to be split.
 fn created_before_the_split(peer: u64, conf_ver: u64) -> Alone {
     let old = region("b", "p", 3);
     let mut alone = Alone::empty();
@@ -169,11 +171,14 @@ fn a_vote_is_kept(#[case] restart: bool) {
     assert_eq!(votes_given(&mut alone), [(83, 9, false)], "in term 9 it has voted for peer 82");
 }
 
-/// The peer of the split has gone already, and a later one has come, which knows nothing yet and has voted. The late split does not bring
-/// the old one back, nor does a late message: the later one stays, with its vote; the data of the part goes; nothing else does. Whenever the store
-/// stops: who the later peer is, and how it has voted, is on the disk.
+/// The peer of the split has gone already, and a later one has come, which knows nothing yet and has voted. The late
+/// split does not bring the old one back, nor does a late message: the later one stays, with its vote; the data of the
+/// part goes; nothing else does. Whenever the store stops: who the later peer is, and how it has voted, is on the disk.
 #[rstest]
-fn replaced_meanwhile(#[values(false, true)] stops_before: bool, #[values(false, true)] stops_at_the_split: bool) {
+fn replaced_meanwhile(
+    #[values(false, true)] stops_before: bool,
+    #[values(false, true)] stops_at_the_split: bool,
+) {
     let _lab = lab!();
     let mut alone = created_before_the_split(85, 6);
     if stops_before {
@@ -205,8 +210,8 @@ fn replaced_meanwhile(#[values(false, true)] stops_before: bool, #[values(false,
     }
 }
 
-/// The peer of the split has been removed again, and its store knows: its tombstone is here. The late split does not bring it back, and
-/// its part of the data goes.
+/// The peer of the split has been removed again, and its store knows: its tombstone is here. The late split does not
+/// bring it back, and its part of the data goes.
 #[test]
 fn removed_meanwhile() {
     let _lab = lab!();
@@ -234,7 +239,8 @@ fn removed_meanwhile() {
     }
 }
 
-/// A candidate's message that came too early is for a peer that is not to be here: it creates nobody, neither then nor later.
+/// A candidate's message that came too early is for a peer that is not to be here: it creates nobody, neither then nor
+/// later.
 #[test]
 fn an_early_vote_for_nobody() {
     let _lab = lab!();
@@ -250,9 +256,9 @@ fn an_early_vote_for_nobody() {
     assert_eq!(votes_given(&mut alone), []);
 }
 
-/// A peer that was removed may still get what came behind its removal: a new leader, that has not applied the removal yet, sends its log
-/// to all who were members. A split among that creates nobody here, since the new region has no peer on this store; the store goes on, also over a
-/// restart.
+/// A peer that was removed may still get what came behind its removal: a new leader, that has not applied the removal
+/// yet, sends its log to all who were members. A split among that creates nobody here, since the new region has no peer
+/// on this store; the store goes on, also over a restart.
 #[test]
 fn a_split_behind_the_own_removal() {
     let _lab = lab!();
@@ -274,8 +280,8 @@ fn a_split_behind_the_own_removal() {
     }
 }
 
-/// Where the old region's leader is, the new region has one well within an election timeout: it campaigns at once, and a store that has not
-/// split yet keeps its message. Here every vote is needed.
+/// Where the old region's leader is, the new region has one well within an election timeout: it campaigns at once, and
+/// a store that has not split yet keeps its message. Here every vote is needed.
 #[test]
 fn a_leader_soon() {
     let lab = lab!();
@@ -300,8 +306,8 @@ fn a_leader_soon() {
     }
 }
 
-/// A store is away during the split. When it is back it gets the entry, or, where the log is compacted, a snapshot of the old region as it is
-/// after the split. Either way it has both regions in the end, and the data of both.
+/// A store is away during the split. When it is back it gets the entry, or, where the log is compacted, a snapshot of
+/// the old region as it is after the split. Either way it has both regions in the end, and the data of both.
 #[rstest]
 #[case::with_the_log(false, 1)]
 #[case::with_a_snapshot(true, 1)]
@@ -337,7 +343,8 @@ fn away_during_the_split(#[case] compacted: bool, #[case] splits: usize) {
     }
 }
 
-/// A region is split while a snapshot of it is made, sent or loaded: whoever gets it has the old region with all keys, and splits it then.
+/// A region is split while a snapshot of it is made, sent or loaded: whoever gets it has the old region with all keys,
+/// and splits it then.
 #[test]
 fn a_snapshot_under_way() {
     let lab = lab!();

@@ -1,5 +1,5 @@
-//! Splits while clients work: with a bad network, with machines that go down, with members that come and go, with logs that are so short that
-//! snapshots are needed, and with all of that.
+//! Splits while clients work: with a bad network, with machines that go down, with members that come and go, with logs
+//! that are so short that snapshots are needed, and with all of that.
 
 use pretty_assertions::assert_eq;
 use raftkv::raftstore::Config;

@@ -1,4 +1,5 @@
-//! Splits that are not made: refused when they are proposed, and, where the region has changed meanwhile, when they are applied.
+//! Splits that are not made: refused when they are proposed, and, where the region has changed meanwhile, when they are
+//! applied.
 
 use pretty_assertions::assert_eq;
 use raftkv::error::Error;
@@ -14,7 +15,8 @@ use crate::alone::{Alone, Cut, change_entry, cut, entry, epoch, member, quiet, r
 
 const GOOD: Cut = ("h", 8, &[81]);
 
-/// A change that is refused leaves no trace: the log, the region and its record are as they were. And a good split is made afterwards.
+/// A change that is refused leaves no trace: the log, the region and its record are as they were. And a good split is
+/// made afterwards.
 fn refuse(alone: &mut Alone, admin: AdminRequest) -> Error {
     let log = |alone: &Alone| alone.peer(7).node().raft().log().last_index();
     let before = (alone.region(7).clone(), alone.record(7), log(alone));
@@ -25,7 +27,8 @@ fn refuse(alone: &mut Alone, admin: AdminRequest) -> Error {
     error
 }
 
-/// A region is cut at a key inside it. Its own start is not inside: nothing would be left of it. Its end belongs to the next one.
+/// A region is cut at a key inside it. Its own start is not inside: nothing would be left of it. Its end belongs to the
+/// next one.
 #[rstest]
 #[case::before_the_start("b", "p", "a")]
 #[case::at_the_start("b", "p", "b")]
@@ -69,8 +72,8 @@ fn bad_keys(#[case] cuts: &[Cut]) {
     assert!(matches!(error, Error::Rejected(_)), "{error}");
 }
 
-/// Each new region has an id, and an id for each peer that the region has: no more, no less, none of them 0, none twice, and none that is
-/// taken in this region.
+/// Each new region has an id, and an id for each peer that the region has: no more, no less, none of them 0, none
+/// twice, and none that is taken in this region.
 #[rstest]
 #[case::too_few(&[cut("d", 9, &[])])]
 #[case::too_many(&[cut("d", 9, &[91, 92])])]
@@ -105,8 +108,8 @@ fn the_id_of_another_region() {
     assert_eq!((alone.region(8), &alone.region(7).end_key[..]), (&before, &b"h"[..]));
 }
 
-/// A split is for one edition of the region. Whoever knows another one is told which it is now: another `version` means other keys, another
-/// `conf_ver` other peers, so the ids would not fit.
+/// A split is for one edition of the region. Whoever knows another one is told which it is now: another `version` means
+/// other keys, another `conf_ver` other peers, so the ids would not fit.
 #[rstest]
 #[case::old_version(epoch(4, 5))]
 #[case::new_version(epoch(4, 7))]
@@ -134,8 +137,8 @@ fn not_on_a_follower() {
     assert!(alone.has_peer(8), "from the leader's log it is carried out");
 }
 
-/// Two splits are in the log, made for the same edition. The first one changes the keys: the second is refused when it is applied, and changes
-/// nothing.
+/// Two splits are in the log, made for the same edition. The first one changes the keys: the second is refused when it
+/// is applied, and changes nothing.
 #[rstest]
 #[case::at_the_same_key("h")]
 #[case::on_the_left("d")]
@@ -152,8 +155,8 @@ fn raced_by_a_split(#[case] key: &str) {
     assert_eq!(alone.region(7).region_epoch, Some(epoch(4, 7)));
 }
 
-/// A change of members is in front of the split in the log: there are fewer peers by then, or more, so the split is refused when it is
-/// applied, on every peer alike.
+/// A change of members is in front of the split in the log: there are fewer peers by then, or more, so the split is
+/// refused when it is applied, on every peer alike.
 #[rstest]
 #[case::one_goes(ConfChangeType::RemoveNode, member(73, 3))]
 #[case::one_comes(ConfChangeType::AddNode, member(74, 4))]
@@ -169,7 +172,8 @@ fn raced_by_a_change_of_members(#[case] kind: ConfChangeType, #[case] changed: r
     assert!(!alone.has_peer(8) && alone.record(8).is_none(), "the split was for three other peers");
 }
 
-/// What cannot have been proposed by a correct leader, but stands in the log, is refused by every peer alike; nobody stops.
+/// What cannot have been proposed by a correct leader, but stands in the log, is refused by every peer alike; nobody
+/// stops.
 #[rstest]
 #[case::key_outside(&[cut("x", 8, &[81, 82, 83])])]
 #[case::key_at_the_start(&[cut("b", 8, &[81, 82, 83])])]

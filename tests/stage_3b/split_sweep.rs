@@ -1,4 +1,5 @@
-//! A split writes to both disks, and the machine may stop at each write: before it or after it, with the power or only the process.
+//! A split writes to both disks, and the machine may stop at each write: before it or after it, with the power or only
+//! the process.
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::Fault as WriteFault;
@@ -9,7 +10,8 @@ use rstest::rstest;
 
 use crate::alone::{Alone, entry, epoch, member, quiet, region, split};
 
-/// Stops a store that applies a split, at its `n`-th write from now, and starts it again. False if there is no such write.
+/// Stops a store that applies a split, at its `n`-th write from now, and starts it again. False if there is no such
+/// write.
 fn stop_alone(alone: &mut Alone, n: u64, fault: WriteFault, power_cut: bool) -> bool {
     let old = region("b", "p", 3);
     let request = alone.change(7, split(&[("h", 8, &[81, 82, 83]), ("k", 9, &[91, 92, 93])], false));
@@ -25,8 +27,8 @@ fn stop_alone(alone: &mut Alone, n: u64, fault: WriteFault, power_cut: bool) -> 
     stopped
 }
 
-/// Wherever the machine stops: all parts are on its disk, or the old region as it was. And after the next message of the leader the parts are
-/// there, each with its peer.
+/// Wherever the machine stops: all parts are on its disk, or the old region as it was. And after the next message of
+/// the leader the parts are there, each with its peer.
 #[rstest]
 #[case::power_cut(true)]
 #[case::kill(false)]
@@ -98,8 +100,8 @@ fn the_split_is_synced() {
     assert!(alone.peer(7).is_leader() && alone.peer(8).is_leader(), "both regions come back");
 }
 
-/// In a cluster: one of the machines stops at one of its writes around a split. The split is made, or it is not; both parts have all their
-/// peers in the end, and no acknowledged write is lost.
+/// In a cluster: one of the machines stops at one of its writes around a split. The split is made, or it is not; both
+/// parts have all their peers in the end, and no acknowledged write is lost.
 fn tell(seed: u64, leader: bool, n: u64, fault: WriteFault, power_cut: bool) -> bool {
     let mut sim = Setup::seeded(seed, 3).scheduler().start();
     for key in ["a", "k", "z"] {
@@ -139,8 +141,8 @@ fn has_ended(sim: &mut Sim, new: u64, when: &str) {
     sim.put("k", "new");
 }
 
-/// The machine of the leader, or of a follower, stops at each of its writes around the split (`tell`): a promise that has left must be on the
-/// disk (figure 2, persistent state).
+/// The machine of the leader, or of a follower, stops at each of its writes around the split (`tell`): a promise that
+/// has left must be on the disk (figure 2, persistent state).
 #[rstest]
 #[case::of_the_leader(true)]
 #[case::of_a_follower(false)]

@@ -13,7 +13,8 @@ fn await_gone(sim: &mut Sim, store: u64) {
     assert_eq!(sim.data(store, "a"), None, "and it takes its data with it");
 }
 
-/// It was cut off, or down, while it was removed. The others are where they were, and tell it; its terms do not disturb them.
+/// It was cut off, or down, while it was removed. The others are where they were, and tell it; its terms do not disturb
+/// them.
 #[rstest]
 fn the_others_are_there(#[values(false, true)] down: bool) {
     let lab = lab!();
@@ -41,8 +42,8 @@ fn the_others_are_there(#[values(false, true)] down: bool) {
     sim.finish();
 }
 
-/// It comes back after the region has moved wholly to other stores: none of those that it knows is a member any more. Their tombstones have to
-/// lead it on.
+/// It comes back after the region has moved wholly to other stores: none of those that it knows is a member any more.
+/// Their tombstones have to lead it on.
 #[rstest]
 #[case::removed_first(&[3, 1, 2])]
 #[case::removed_between(&[1, 3, 2])]
@@ -115,7 +116,8 @@ fn all_have_new_peers() {
     sim.finish();
 }
 
-/// A removed peer's store gets a new peer of the region, and the old one's messages come late: they do not count, and the new one stays.
+/// A removed peer's store gets a new peer of the region, and the old one's messages come late: they do not count, and
+/// the new one stays.
 #[test]
 fn its_place_is_taken() {
     let lab = lab!();

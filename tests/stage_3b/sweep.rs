@@ -1,5 +1,5 @@
-//! Every write to a disk is a point at which a machine may stop. Each of these tests visits them all while members come and go: afterwards the group
-//! goes on, whole.
+//! Every write to a disk is a point at which a machine may stop. Each of these tests visits them all while members come
+//! and go: afterwards the group goes on, whole.
 
 use raftkv::proto::eraftpb::ConfChangeType::{AddNode, RemoveNode};
 use raftkv::proto::metapb::Peer;
@@ -22,8 +22,8 @@ fn group(seed: u64, stores: u64, members: &[u64]) -> Sim {
     sim
 }
 
-/// A change is asked for once, and the victim stops at a write. When it is back, the change is made in any case, and the group goes on. False if all was
-/// done before the write came.
+/// A change is asked for once, and the victim stops at a write. When it is back, the change is made in any case, and
+/// the group goes on. False if all was done before the write came.
 fn tell(
     mut sim: Sim,
     kind: raftkv::proto::eraftpb::ConfChangeType,

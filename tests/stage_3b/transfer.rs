@@ -33,8 +33,8 @@ fn whoever_is_wanted(#[values(2, 3, 5)] stores: u64) {
     sim.assert_struck(&[Fault::LeaderHandedOver]);
 }
 
-/// The answer says that it has begun, and comes at once: nothing is written for it, nobody is asked. Then the wanted one is told to stand for
-/// election.
+/// The answer says that it has begun, and comes at once: nothing is written for it, nobody is asked. Then the wanted
+/// one is told to stand for election.
 #[test]
 fn answered_at_once() {
     let _lab = lab!();
@@ -55,8 +55,8 @@ fn answered_at_once() {
     assert!(said.has(MsgTimeoutNow), "peer 2 has the whole log: it is told to stand for election");
 }
 
-/// While the leadership is being handed over, no commands are taken: the next leader would lack them. The refusal gives no hint: whoever is to be the
-/// next leader is none yet. When it is given up, commands are taken again.
+/// While the leadership is being handed over, no commands are taken: the next leader would lack them. The refusal gives
+/// no hint: whoever is to be the next leader is none yet. When it is given up, commands are taken again.
 #[test]
 fn meanwhile_no_commands() {
     let _lab = lab!();
@@ -83,7 +83,8 @@ fn meanwhile_no_commands() {
     assert_eq!(last(&lone), before + 1);
 }
 
-/// Somebody changes his mind: whom he wants last is to lead (thesis, section 3.10: a transfer is a wish, not a promise).
+/// Somebody changes his mind: whom he wants last is to lead (thesis, section 3.10: a transfer is a wish, not a
+/// promise).
 #[test]
 fn the_last_wish_counts() {
     let _lab = lab!();

@@ -30,8 +30,8 @@ fn either_may_go(#[values(1, 2)] leader: u64, #[values(1, 2)] leaves: u64) {
     sim.finish();
 }
 
-/// The leader removes itself, and what it says to the other one is lost: the other one has the entry, and does not know that it is committed. It
-/// needs the removed peer once more, which therefore has not gone.
+/// The leader removes itself, and what it says to the other one is lost: the other one has the entry, and does not know
+/// that it is committed. It needs the removed peer once more, which therefore has not gone.
 #[rstest]
 fn the_removed_leader_is_needed_once_more(#[values(false, true)] down: bool) {
     let lab = lab!();
@@ -59,8 +59,9 @@ fn the_removed_leader_is_needed_once_more(#[values(false, true)] down: bool) {
     sim.assert_struck(&[Fault::Cut]);
 }
 
-/// The power fails on the store that stays, right after the other one has gone. It must not have forgotten: with the old membership, it would wait
-/// for a vote that nobody can give any more. So the region's state is synced before anybody is told to go.
+/// The power fails on the store that stays, right after the other one has gone. It must not have forgotten: with the
+/// old membership, it would wait for a vote that nobody can give any more. So the region's state is synced before
+/// anybody is told to go.
 #[rstest]
 fn what_is_told_is_safe(#[values(1, 2)] leader: u64, #[values(1, 2)] leaves: u64) {
     let lab = lab!();

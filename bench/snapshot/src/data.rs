@@ -21,7 +21,8 @@ pub fn range() -> KeyRange {
     KeyRange::new("r", "s")
 }
 
-/// Writes the pairs of a region of this size. Of sixteen, fourteen are in `default`, and one each in `write` and `lock`.
+/// Writes the pairs of a region of this size. Of sixteen, fourteen are in `default`, and one each in `write` and
+/// `lock`.
 ///
 /// Their keys come in no order, as clients write them: what RocksDB has on disk then overlaps.
 pub fn fill(kv: &dyn Engine, mib: u64) -> Result<(), EngineError> {
@@ -41,8 +42,8 @@ pub fn fill(kv: &dyn Engine, mib: u64) -> Result<(), EngineError> {
     kv.sync()
 }
 
-/// Of each column family: how many pairs it has in the region, and the CRC-32 of them all, lengths and order included. Two stores
-/// with the same text have the same data. Beside it, the number of pairs in all.
+/// Of each column family: how many pairs it has in the region, and the CRC-32 of them all, lengths and order included.
+/// Two stores with the same text have the same data. Beside it, the number of pairs in all.
 pub fn sums(data: &dyn Snapshot) -> Result<(String, u64), EngineError> {
     let mut sums = String::new();
     let mut total = 0;

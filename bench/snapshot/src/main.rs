@@ -1,8 +1,8 @@
-//! A region from one store's RocksDB to another's, through the code that the store itself uses: how long each phase takes, and how
-//! much memory it needs at its peak.
+//! A region from one store's RocksDB to another's, through the code that the store itself uses: how long each phase
+//! takes, and how much memory it needs at its peak.
 //!
-//! `docs/benchmarks.md` says what is measured and how to read it. [`phases`] is the snapshot's way, [`data`] what is carried,
-//! [`memory`] the figure that it is about, [`table`] runs and prints.
+//! `docs/benchmarks.md` says what is measured and how to read it. [`phases`] is the snapshot's way, [`data`] what is
+//! carried, [`memory`] the figure that it is about, [`table`] runs and prints.
 
 mod args;
 mod data;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-/// The most bytes that were resident at any moment since the process started: code, heap and stacks. The operating system's
-/// page cache is not in it: it gives that back to whoever asks.
+/// The most bytes that were resident at any moment since the process started: code, heap and stacks. The operating
+/// system's page cache is not in it: it gives that back to whoever asks.
 ///
 /// # Panics
 /// Where the system has no `/proc`: a table without the figure that it is about is worth nothing.

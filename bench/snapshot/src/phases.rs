@@ -1,5 +1,5 @@
-//! The way of one snapshot, cut into phases. Each runs in a process of its own ([`crate::table`] says why), and finds on disk
-//! what the one before has left.
+//! The way of one snapshot, cut into phases. Each runs in a process of its own ([`crate::table`] says why), and finds
+//! on disk what the one before has left.
 //!
 //! | in the scratch folder | what |
 //! |---|---|
@@ -34,8 +34,9 @@ const RECEIVER: Peer = Peer { id: 12, store_id: 2, role: 0 };
 pub enum Phase {
     /// Writes the region's data into the source. Not in the table.
     Fill,
-    /// Adds the source's data up, and counts it. Not in the table. It opens the source after [`Phase::Fill`], and so RocksDB brings into files what
-    /// is in the write-ahead log only: that is not [`Phase::Idle`]'s or [`Phase::Generate`]'s doing.
+    /// Adds the source's data up, and counts it. Not in the table. It opens the source after [`Phase::Fill`], and so
+    /// RocksDB brings into files what is in the write-ahead log only: that is not [`Phase::Idle`]'s or
+    /// [`Phase::Generate`]'s doing.
     Sum,
     /// Opens the source and does nothing: what an idle store needs.
     Idle,
@@ -82,7 +83,8 @@ impl Phase {
     /// Carries it out, and returns how long its work took: what is opened before is not in it.
     ///
     /// # Panics
-    /// Where anything fails, or the target's data is not the source's: a figure for work that was not done is worth nothing.
+    /// Where anything fails, or the target's data is not the source's: a figure for work that was not done is worth
+    /// nothing.
     pub fn run(self, scratch: &Path, mib: u64) -> Duration {
         let scratch = Scratch(scratch.to_path_buf());
         match self {
@@ -133,8 +135,8 @@ fn generate(scratch: &Scratch) -> Duration {
     took
 }
 
-/// Both ends of a stream. The network between them is left out: a chunk is handed over as it is, and it is gone before the next one
-/// is asked for, as with a network that takes one at a time.
+/// Both ends of a stream. The network between them is left out: a chunk is handed over as it is, and it is gone before
+/// the next one is asked for, as with a network that takes one at a time.
 fn send_and_receive(scratch: &Scratch) -> Duration {
     let encoded = fs::read(scratch.path("snapshot")).expect("the snapshot was made");
     let snapshot = Snapshot::decode(&encoded[..]).expect("it is what was written");
@@ -195,8 +197,8 @@ impl Scratch {
         SnapFiles::open(Arc::new(folder), &[KEY]).expect("the folder is read")
     }
 
-    /// A store that starts removes what it made to be sent before. Here it was another process only because of the measuring, so the
-    /// files step aside for that moment.
+    /// A store that starts removes what it made to be sent before. Here it was another process only because of the
+    /// measuring, so the files step aside for that moment.
     fn made_files(&self) -> SnapFiles {
         let (folder, aside) = (self.path("source").join("snap"), self.path("aside"));
         fs::rename(&folder, &aside).expect("the files step aside");

@@ -1,9 +1,10 @@
 //! Runs the phases and prints what they took.
 //!
-//! Each phase is a process of its own: this program, started again. Memory is then that process's peak (`VmHWM`) from its first
-//! instruction to its end, with everything it had to open. To reset the mark between phases in one process (`clear_refs`) would be
-//! less honest: it begins with what the phase before has left in malloc's hands and in RocksDB's caches, so a large figure could be
-//! somebody else's, and growth could hide in room that somebody else had made.
+//! Each phase is a process of its own: this program, started again. Memory is then that process's peak (`VmHWM`) from
+//! its first instruction to its end, with everything it had to open. To reset the mark between phases in one process
+//! (`clear_refs`) would be less honest: it begins with what the phase before has left in malloc's hands and in
+//! RocksDB's caches, so a large figure could be somebody else's, and growth could hide in room that somebody else had
+//! made.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

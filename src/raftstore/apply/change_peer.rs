@@ -10,12 +10,13 @@ use crate::raftstore::command::PeerChange;
 use crate::raftstore::lifecycle::RegionChange;
 
 impl Peer {
-    /// Carries out a change that has been checked: the region is of the edition that it was made for, an added peer is new to it, and a
-    /// removed one is in it.
+    /// Carries out a change that has been checked: the region is of the edition that it was made for, an added peer is
+    /// new to it, and a removed one is in it.
     ///
-    /// After: the region has the new peers and `conf_ver` is one higher, in memory as in the round's batch, which will be synced; Raft
-    /// counts the new group; and once the batch is written, the store settles the rest ([`RegionChange::Members`]). If this peer is the
-    /// one that is removed, the batch also says who it was: it is needed until the others know.
+    /// After: the region has the new peers and `conf_ver` is one higher, in memory as in the round's batch, which will
+    /// be synced; Raft counts the new group; and once the batch is written, the store settles the rest
+    /// ([`RegionChange::Members`]). If this peer is the one that is removed, the batch also says who it was: it is
+    /// needed until the others know.
     pub(super) fn execute_change_peer(&mut self, change: &PeerChange, round: &mut ApplyRound) {
         // LAB 3b BEGIN: Region and its epoch; PeerStorage::set_region; Raft; `changes`; keys::unnamed_peer
         let PeerChange { kind, peer } = *change;

@@ -14,9 +14,8 @@ use crate::raftstore::{Answer, Peer, RegionSnapshot, StoreError};
 impl Peer {
     /// Carries out all operations of a command, in their order. Each sees what those before it did.
     ///
-    /// Before: the command has been checked.
-    /// After: the round has its writes, the answer one response for each operation, of the operation's type. A `Get` of a key
-    /// that does not exist has a response without `get`.
+    /// Before: the command has been checked. After: the round has its writes, the answer one response for each
+    /// operation, of the operation's type. A `Get` of a key that does not exist has a response without `get`.
     pub(super) fn execute_operations(
         &self,
         command: &Command,

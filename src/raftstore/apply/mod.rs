@@ -3,11 +3,11 @@
 //! Every peer of the region applies the same entries in the same order, so all of them come to the same data (section
 //! 5.4.3). Only the one that proposed a command has somebody to answer.
 //!
-//! - **Exactly once.** Data and applied index are in one batch: after a crash, either both are there or none, and in the
-//!   second case the entry is applied again, to the data as it was. For a put, twice would be as good as once; for a
-//!   compare-and-swap it would not.
-//! - **Looked at again.** Between proposal and here the region may have changed. The check is part of the state machine: all
-//!   peers come to the same verdict at the same place in the log.
+//! - **Exactly once.** Data and applied index are in one batch: after a crash, either both are there or none, and in
+//!   the second case the entry is applied again, to the data as it was. For a put, twice would be as good as once; for
+//!   a compare-and-swap it would not.
+//! - **Looked at again.** Between proposal and here the region may have changed. The check is part of the state
+//!   machine: all peers come to the same verdict at the same place in the log.
 
 mod change_peer;
 mod compact_log;
@@ -32,14 +32,14 @@ impl Peer {
     /// Carries out committed entries, in order, and settles who waited for them.
     ///
     /// - What is carried out is answered with a header (the request's uuid, this peer's term) and its responses.
-    /// - A command that makes no sense, or fails [`Peer::check_command`] by now, is answered with that error and changes
-    ///   nothing: the same on every peer, and no reason to stop.
+    /// - A command that makes no sense, or fails [`Peer::check_command`] by now, is answered with that error and
+    ///   changes nothing: the same on every peer, and no reason to stop.
     ///
     /// After: the batch of the round has the data, and the applied index of the last entry.
     ///
     /// # Errors
-    /// The disk failed, or an entry cannot be read ([`StoreError::Corrupt`], with its index): the store must stop, for it
-    /// would never again hold what the others hold.
+    /// The disk failed, or an entry cannot be read ([`StoreError::Corrupt`], with its index): the store must stop, for
+    /// it would never again hold what the others hold.
     pub(super) fn apply(&mut self, entries: &[Entry], round: &mut ApplyRound) -> Result<(), StoreError> {
         // LAB 2b BEGIN: for each entry: `read_entry`, carry out, answer; the leader's empty entry has nothing to carry out
         for entry in entries {
@@ -51,8 +51,8 @@ impl Peer {
         // LAB 2b END
     }
 
-    /// The command in an entry: its data, or, in one that changes the group, the context of the change. A new leader's empty entry has
-    /// none.
+    /// The command in an entry: its data, or, in one that changes the group, the context of the change. A new leader's
+    /// empty entry has none.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]: what cannot be read, cannot be applied.
@@ -70,7 +70,8 @@ impl Peer {
         RaftCmdRequest::decode(data).map(Some).map_err(corrupt)
     }
 
-    /// Carries out a command that has been checked, and that stands in the log at `at`. After: the answer has its responses.
+    /// Carries out a command that has been checked, and that stands in the log at `at`. After: the answer has its
+    /// responses.
     fn execute(
         &mut self,
         command: &Command,
@@ -124,7 +125,8 @@ impl Peer {
         Ok(Ok(answer))
     }
 
-    /// Tells who waited for this entry what came of it, and who waited for another one in its place that it is overtaken.
+    /// Tells who waited for this entry what came of it, and who waited for another one in its place that it is
+    /// overtaken.
     fn answer(&mut self, entry: &Entry, result: CommandResult, round: &mut ApplyRound) {
         let settled = self.proposals.settle(entry.index, entry.term);
         for id in settled.stale {

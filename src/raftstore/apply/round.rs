@@ -47,21 +47,21 @@ impl ApplyRound {
         Ok(self.kv.snapshot().get(cf, key)?)
     }
 
-    /// All data, as of here. Writes what is in the batch; so not in the middle of a command, or a crash could leave half of
-    /// it behind.
+    /// All data, as of here. Writes what is in the batch; so not in the middle of a command, or a crash could leave
+    /// half of it behind.
     pub fn snapshot(&mut self) -> Result<Box<dyn Snapshot>, StoreError> {
         self.flush()?;
         Ok(self.kv.snapshot())
     }
 
-    /// What is in the batch must be safe before anything that follows from it is told to others. Asked for where the region changes: who
-    /// tells a removed peer to go must not forget that it was removed.
+    /// What is in the batch must be safe before anything that follows from it is told to others. Asked for where the
+    /// region changes: who tells a removed peer to go must not forget that it was removed.
     pub fn must_sync(&mut self) {
         self.sync = true;
     }
 
-    /// It is not synced, unless that was asked for. What a crash takes away is still in the log, which is; and it takes data and applied
-    /// index together.
+    /// It is not synced, unless that was asked for. What a crash takes away is still in the log, which is; and it takes
+    /// data and applied index together.
     fn flush(&mut self) -> Result<(), StoreError> {
         if !self.batch.is_empty() {
             self.kv.write(std::mem::take(&mut self.batch), std::mem::take(&mut self.sync))?;
@@ -80,8 +80,8 @@ impl ApplyRound {
     }
 
     /// Writes the rest, then answers. `applied` is how applying went: where that or the write has failed, nobody knows
-    /// whether a command is carried out, and those who would have had its result are told so. They wait nowhere else any
-    /// more.
+    /// whether a command is carried out, and those who would have had its result are told so. They wait nowhere else
+    /// any more.
     pub fn finish(
         mut self,
         applied: Result<(), StoreError>,

@@ -22,17 +22,18 @@ use crate::raftstore::lifecycle::RegionChange;
 use crate::raftstore::{Peer, StoreError};
 
 impl Peer {
-    /// Carries out a split that has been checked: the region is of the edition that it was made for, all keys lie inside it, and there is
-    /// an id for each peer of each new region.
+    /// Carries out a split that has been checked: the region is of the edition that it was made for, all keys lie
+    /// inside it, and there is an id for each peer of each new region.
     ///
-    /// After: this region has its part, and each new one the rest, with a peer on each store that this one has a peer on. The version of all
-    /// of them is that of before plus the number of new regions, the `conf_ver` that of before. All records, of this region and of the new
-    /// ones, are in the round's batch, which will be synced: none without the others. Once it is written, the store has the peers
-    /// of the new regions ([`RegionChange::Split`]).
+    /// After: this region has its part, and each new one the rest, with a peer on each store that this one has a peer
+    /// on. The version of all of them is that of before plus the number of new regions, the `conf_ver` that of before.
+    /// All records, of this region and of the new ones, are in the round's batch, which will be synced: none without
+    /// the others. Once it is written, the store has the peers of the new regions ([`RegionChange::Split`]).
     ///
-    /// This store may be late. A new region's peer that was removed here already (there is a tombstone), or that was replaced by a later one (its
-    /// name is on the disk, [`keys::unnamed_peer`]), does not come back: nothing is left of it here, its part of the data neither. The same
-    /// goes for a region without a peer on this store: a peer that was removed may still get what came behind its removal.
+    /// This store may be late. A new region's peer that was removed here already (there is a tombstone), or that was
+    /// replaced by a later one (its name is on the disk, [`keys::unnamed_peer`]), does not come back: nothing is left
+    /// of it here, its part of the data neither. The same goes for a region without a peer on this store: a peer that
+    /// was removed may still get what came behind its removal.
     ///
     /// Returns all regions, from left to right.
     pub(super) fn execute_split(

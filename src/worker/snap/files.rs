@@ -39,7 +39,8 @@ pub struct SnapFiles {
 
 impl SnapFiles {
     /// The files that a starting store finds: those of the received snapshots that it still needs
-    /// ([`Store::snapshots_in_use`](crate::raftstore::Store)). All others are removed: nobody knows any more what they were for.
+    /// ([`Store::snapshots_in_use`](crate::raftstore::Store)). All others are removed: nobody knows any more what they
+    /// were for.
     pub fn open(folder: Arc<dyn Folder>, keep: &[SnapKey]) -> Result<SnapFiles, EngineError> {
         let files = SnapFiles { folder, next_copy: Arc::default() };
         let kept: Vec<String> = keep.iter().map(|key| prefix(*key, SnapFileSet::Received)).collect();
@@ -55,8 +56,8 @@ impl SnapFiles {
         Ok(PairFileWriter::new(self.folder.create(&name(key, SnapFileSet::Made, cf.name()))?))
     }
 
-    /// The files of a received snapshot, to be loaded: of the first copy that is complete, for they are all the same. (A removal that was
-    /// not safe yet when the power went may leave any part of another one.)
+    /// The files of a received snapshot, to be loaded: of the first copy that is complete, for they are all the same.
+    /// (A removal that was not safe yet when the power went may leave any part of another one.)
     ///
     /// # Errors
     /// There is none.
@@ -90,7 +91,8 @@ impl SnapFiles {
         files.iter().map(open).collect()
     }
 
-    /// Removes files of a snapshot, as far as they are there. Meta files go first: a copy with a missing file must not look complete.
+    /// Removes files of a snapshot, as far as they are there. Meta files go first: a copy with a missing file must not
+    /// look complete.
     pub fn remove(&self, key: SnapKey, set: SnapFileSet) -> Result<(), EngineError> {
         let prefix = prefix(key, set);
         self.remove_where(|name| name.starts_with(&prefix) && name.ends_with("_meta"))?;

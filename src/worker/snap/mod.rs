@@ -10,17 +10,17 @@
 //!      +----------------------------- Done, or an error <------------------------------+
 //! ```
 //!
-//! A snapshot never travels with ordinary messages: it would hold up the heartbeats behind it. It has a stream of its own (rpc
-//! `Snapshot` of `tikvpb.Tikv`), and there are at most so many of them at once ([`Permits`]).
+//! A snapshot never travels with ordinary messages: it would hold up the heartbeats behind it. It has a stream of its
+//! own (rpc `Snapshot` of `tikvpb.Tikv`), and there are at most so many of them at once ([`Permits`]).
 //!
 //! - Memory: one chunk on either side, however large the region is.
 //! - A stream that breaks leaves nothing behind: the receiver's temporary files are removed when it ends.
-//! - What is damaged, cut, too short or too long is never loaded: the receiver compares size and checksum of every file with what the
-//!   message says before it gives the files their names.
-//! - That the pairs in a file are sorted and of the region is seen when they are loaded: until then, whoever sends is believed to be a store of
-//!   the cluster.
-//! - The file that says what the others are has to be there, and comes last: without it a snapshot is not complete. A store that starts
-//!   removes all that no region needs ([`SnapFiles::open`]).
+//! - What is damaged, cut, too short or too long is never loaded: the receiver compares size and checksum of every file
+//!   with what the message says before it gives the files their names.
+//! - That the pairs in a file are sorted and of the region is seen when they are loaded: until then, whoever sends is
+//!   believed to be a store of the cluster.
+//! - The file that says what the others are has to be there, and comes last: without it a snapshot is not complete. A
+//!   store that starts removes all that no region needs ([`SnapFiles::open`]).
 
 mod files;
 mod pair_file;

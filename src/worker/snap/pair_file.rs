@@ -5,7 +5,8 @@
 //!   4 bytes      4 bytes        ...    ...        4 bytes
 //! ```
 //!
-//! Lengths are big-endian. The pairs are in ascending order of their keys, which is how a cursor gives them and how an engine takes them in.
+//! Lengths are big-endian. The pairs are in ascending order of their keys, which is how a cursor gives them and how an
+//! engine takes them in.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -64,8 +65,8 @@ impl PairFileWriter {
     }
 }
 
-/// Reads pairs. Behind the last one it compares size and checksum with what they should be, and gives an error if they differ: so whoever
-/// has had all pairs has had the right ones.
+/// Reads pairs. Behind the last one it compares size and checksum with what they should be, and gives an error if they
+/// differ: so whoever has had all pairs has had the right ones.
 pub struct PairFile {
     file: Box<dyn FileReader>,
     buffer: BytesMut,

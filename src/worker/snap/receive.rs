@@ -72,13 +72,15 @@ impl SnapReceiver {
         Ok(receiver)
     }
 
-    /// Takes in a chunk of data. Chunks come in order; where one file ends and the next begins, the sizes in the message say.
+    /// Takes in a chunk of data. Chunks come in order; where one file ends and the next begins, the sizes in the
+    /// message say.
     ///
-    /// After: the data is in the temporary file at hand. A file that has got all that was announced for it has been compared with its
-    /// checksum, and made safe.
+    /// After: the data is in the temporary file at hand. A file that has got all that was announced for it has been
+    /// compared with its checksum, and made safe.
     ///
     /// # Errors
-    /// A full disk, a wrong checksum, more data than announced: the stream is to be broken off, and the receiver dropped.
+    /// A full disk, a wrong checksum, more data than announced: the stream is to be broken off, and the receiver
+    /// dropped.
     pub fn take(&mut self, chunk: SnapshotChunk) -> Result<(), SnapError> {
         // LAB 2c BEGIN: split the chunk where a file ends; `file_at`, `open_file`, `close_file`
         let mut data = chunk.data;
@@ -172,7 +174,8 @@ impl Drop for SnapReceiver {
             return;
         }
         let parts = Cf::DATA.map(Cf::name).into_iter().chain(["meta"]);
-        let removed: Vec<_> = parts.map(|part| self.files.folder().remove(&temporary(self.copy, part))).collect();
+        let removed: Vec<_> =
+            parts.map(|part| self.files.folder().remove(&temporary(self.copy, part))).collect();
         let named = self.files.remove(self.key, SnapFileSet::Copy(self.copy));
         if let Err(error) = removed.into_iter().collect::<Result<(), _>>().and(named) {
             tracing::warn!(%error, "files of a broken stream stay until the store starts again");

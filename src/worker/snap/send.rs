@@ -39,8 +39,8 @@ impl SnapSender {
         Ok(SnapSender { files, key, message: Some(message), rest, open: None, chunk_size, _permit: permit })
     }
 
-    /// The next chunk; `None` when all have been given. The first has the message and no data, every other one data of one file: at most
-    /// the chunk size, and never none. Nothing is read before it is asked for.
+    /// The next chunk; `None` when all have been given. The first has the message and no data, every other one data of
+    /// one file: at most the chunk size, and never none. Nothing is read before it is asked for.
     ///
     /// # Errors
     /// A file is gone or cannot be read. The stream then has to break, so that the receiver throws away what it has.

@@ -25,8 +25,8 @@ fn restored(net: &mut Net<Direct>, snapshot: Letter) {
     );
 }
 
-/// Section 7: the log gives way to the snapshot. It begins behind it, the last entry's index and term are the snapshot's, everything up to
-/// there is committed, and the answer says so.
+/// Section 7: the log gives way to the snapshot. It begins behind it, the last entry's index and term are the
+/// snapshot's, everything up to there is committed, and the answer says so.
 #[rstest]
 #[case::of_an_empty_log(&[], 0)]
 #[case::of_a_shorter_log(&[1, 1, 1], 2)]
@@ -62,8 +62,8 @@ fn the_answer_waits_for_the_disk() {
     assert_eq!(net.node(1).hard_state().commit, 10, "the hard state goes along with the snapshot");
 }
 
-/// A snapshot of what is committed already is old: a second copy, or one that was long on its way. It must not bring the log, the
-/// commit index or the data back to where they were.
+/// A snapshot of what is committed already is old: a second copy, or one that was long on its way. It must not bring
+/// the log, the commit index or the data back to where they were.
 #[rstest]
 #[case::at_the_commit_index(4, 2)]
 #[case::before_it(2, 1)]
@@ -222,7 +222,8 @@ fn a_restored_log_stands_for_election() {
     assert_eq!(net.terms(1), [net.term(1)], "its empty entry follows the snapshot (section 8)");
 }
 
-/// While the data is loaded, entries are stored and acknowledged, votes are given, heartbeats answered; but nothing is applied.
+/// While the data is loaded, entries are stored and acknowledged, votes are given, heartbeats answered; but nothing is
+/// applied.
 #[test]
 fn nothing_is_applied_before_the_data_is_loaded() {
     let lab = lab!();

@@ -28,8 +28,8 @@ fn appends(mail: &[Message]) -> Vec<u64> {
     mail.iter().filter(|m| m.msg_type() == MessageType::MsgAppend).map(|m| m.index).collect()
 }
 
-/// Follower 2 has the entries up to `has`, all of term 1, and refuses what the leader probes it with, until that is at `has` or a snapshot
-/// comes. Returns what it was sent last.
+/// Follower 2 has the entries up to `has`, all of term 1, and refuses what the leader probes it with, until that is at
+/// `has` or a snapshot comes. Returns what it was sent last.
 fn refuses(net: &mut Net<Direct>, has: u64) -> Vec<Message> {
     let mut probe = 7;
     for _ in 0..5 {
@@ -55,8 +55,8 @@ fn state(net: &Net<Direct>, id: u64) -> ProgressState {
     net.raft(1).progress(id).expect("it is a member").state
 }
 
-/// Section 7: "the leader has already discarded the next log entry that it needs to send to a follower": then a snapshot, otherwise
-/// entries.
+/// Section 7: "the leader has already discarded the next log entry that it needs to send to a follower": then a
+/// snapshot, otherwise entries.
 #[rstest]
 #[case::everything_is_missing(0)]
 #[case::one_entry_before_the_edge(5)]
@@ -85,8 +85,8 @@ fn the_message_says_what_it_ends_with() {
     assert_eq!(last.conf_state.unwrap().voters, [1, 2, 3]);
 }
 
-/// Once it is on its way, nothing else is sent: no second snapshot, no appends, however often the clock ticks and the follower answers
-/// heartbeats. Snapshots are large.
+/// Once it is on its way, nothing else is sent: no second snapshot, no appends, however often the clock ticks and the
+/// follower answers heartbeats. Snapshots are large.
 #[test]
 fn one_snapshot_at_a_time() {
     let lab = lab!();

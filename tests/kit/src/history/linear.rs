@@ -1,16 +1,16 @@
 //! The search for an order.
 //!
-//! After Wing and Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for linearizability",
-//! 2017), as in Horn and Kroening ("Faster linearizability checking via P-compositionality", 2015): take a call that may come
-//! next, see whether the value allows it, go on; where nothing fits, go back and take another one. A set of calls that are
-//! done, with the value that they left, need not be looked at twice.
+//! After Wing and Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for
+//! linearizability", 2017), as in Horn and Kroening ("Faster linearizability checking via P-compositionality", 2015):
+//! take a call that may come next, see whether the value allows it, go on; where nothing fits, go back and take another
+//! one. A set of calls that are done, with the value that they left, need not be looked at twice.
 //!
 //! Three things keep the search short.
 //!
 //! - A call that only looks and that the value fits is taken at once, without trying anything else: it changes
 //!   nothing, and out of the way it only helps.
-//! - A call whose end nobody knows may as well never have been carried out. So it is taken only where somebody looks next, and
-//!   wants to see just what it leaves; anywhere else nobody would miss it.
+//! - A call whose end nobody knows may as well never have been carried out. So it is taken only where somebody looks
+//!   next, and wants to see just what it leaves; anywhere else nobody would miss it.
 //! - Of several such calls that do the same, the one that began first is taken first.
 
 use std::collections::{BTreeMap, HashSet};
@@ -90,8 +90,8 @@ struct Choice {
 struct Search {
     steps: Vec<Step>,
     names: Vec<Option<Bytes>>,
-    /// The known calls that are not taken yet. Node 0 is the head; call and return of the i-th are `2 i + 1` and `2 i + 2`
-    /// for the i-th of `nodes_of`.
+    /// The known calls that are not taken yet. Node 0 is the head; call and return of the i-th are `2 i + 1` and `2 i +
+    /// 2` for the i-th of `nodes_of`.
     nodes: Vec<Node>,
     /// The call's node and the return's, of the known calls.
     nodes_of: Vec<Option<(usize, usize)>>,

@@ -1,9 +1,9 @@
 //! What clients asked and heard, and whether one copy of the data could have answered so.
 //!
 //! - [`Recorder`] notes calls as they begin and end.
-//! - [`check`] looks for an order in which they could have been carried out one by one, each between its begin and its end:
-//!   linearizability (Herlihy and Wing, "Linearizability: a correctness condition for concurrent objects", 1990). It is local, so each
-//!   key is looked at by itself; a call on several keys counts as one on each.
+//! - [`check`] looks for an order in which they could have been carried out one by one, each between its begin and its
+//!   end: linearizability (Herlihy and Wing, "Linearizability: a correctness condition for concurrent objects", 1990).
+//!   It is local, so each key is looked at by itself; a call on several keys counts as one on each.
 
 mod explain;
 mod linear;
@@ -49,6 +49,7 @@ pub struct Operation {
     pub invoked: u64,
     /// When the client had its answer. `None`: never, so it may have been carried out at any later time, or not at all.
     ///
-    /// An operation that returned at t comes before one that was invoked later than t. At the same t, either order will do.
+    /// An operation that returned at t comes before one that was invoked later than t. At the same t, either order will
+    /// do.
     pub returned: Option<u64>,
 }

@@ -46,8 +46,8 @@ impl Recorder {
         call.returned = response.is_some().then_some(now);
     }
 
-    /// What happens in the same microsecond has an order, too: a client that is answered and at once asks for the next thing
-    /// has had the answer. So each moment is later than the one before.
+    /// What happens in the same microsecond has an order, too: a client that is answered and at once asks for the next
+    /// thing has had the answer. So each moment is later than the one before.
     fn moment(&mut self, now: u64) -> u64 {
         self.last = now.max(self.last + 1);
         self.last
@@ -68,8 +68,8 @@ impl Recorder {
         self.calls.is_empty()
     }
 
-    /// What the calls did to each key. A refused call did nothing; a call on a range did something to each key of the range
-    /// that any call names.
+    /// What the calls did to each key. A refused call did nothing; a call on a range did something to each key of the
+    /// range that any call names.
     pub fn operations(&self) -> Vec<Operation> {
         let keys: BTreeSet<Key> = self.calls.iter().flat_map(|call| named_keys(&call.request)).collect();
         let mut operations = Vec::new();

@@ -1,4 +1,5 @@
-//! Words for scripts about leadership transfer and about changes of the group; and how the net keeps account of the group.
+//! Words for scripts about leadership transfer and about changes of the group; and how the net keeps account of the
+//! group.
 
 use prost::Message as _;
 use raftkv::ids::{Index, PeerId};
@@ -37,8 +38,8 @@ fn changed(group: &[PeerId], change: &ConfChange) -> Vec<PeerId> {
 
 /// What the net does on its own.
 impl<D: Driver> Net<D> {
-    /// The state machine takes what is committed, entry by entry, in the order that the contract of `Ready` asks for: a change of the group
-    /// is told to the node at its place, and that the round is over comes last.
+    /// The state machine takes what is committed, entry by entry, in the order that the contract of `Ready` asks for: a
+    /// change of the group is told to the node at its place, and that the round is over comes last.
     #[track_caller]
     pub(super) fn apply(&mut self, id: PeerId) {
         let entries = self.peer(id).to_apply();
@@ -116,7 +117,8 @@ impl<D: Driver> Net<D> {
 
 /// Words.
 impl<D: Driver> Net<D> {
-    /// A node that is no member appears. It has never run, and knows who founded the group, so it can read the log from its first entry on.
+    /// A node that is no member appears. It has never run, and knows who founded the group, so it can read the log from
+    /// its first entry on.
     #[track_caller]
     pub fn join(&mut self, id: PeerId) {
         self.command(format!("{id} appears"));
@@ -124,8 +126,8 @@ impl<D: Driver> Net<D> {
         self.join_from(id, MemLogStorage::new_with_voters(&founders));
     }
 
-    /// A node that is no member appears. It has never run and knows nothing, as a peer that is created by a message: only a snapshot can
-    /// tell it who is in the group.
+    /// A node that is no member appears. It has never run and knows nothing, as a peer that is created by a message:
+    /// only a snapshot can tell it who is in the group.
     #[track_caller]
     pub fn join_blank(&mut self, id: PeerId) {
         self.command(format!("{id} appears, and knows nothing"));
@@ -184,8 +186,8 @@ impl<D: Driver> Net<D> {
         members.iter().all(follows).then_some(leader)
     }
 
-    /// The node's owner drops all of its log that is applied, if that is anything. A snapshot is of that place then, and names the group as
-    /// it is.
+    /// The node's owner drops all of its log that is applied, if that is anything. A snapshot is of that place then,
+    /// and names the group as it is.
     #[track_caller]
     pub fn compact_applied(&mut self, id: PeerId) {
         let node = self.node(id);

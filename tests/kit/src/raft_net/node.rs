@@ -33,7 +33,8 @@ pub struct Seen {
     pub log: Vec<Entry>,
     /// The members of the group, as the node sees it.
     pub voters: Vec<PeerId>,
-    /// A snapshot has come and is not saved, which ends here: the node knows of a group that its owner has not heard of.
+    /// A snapshot has come and is not saved, which ends here: the node knows of a group that its owner has not heard
+    /// of.
     pub restored: Option<Index>,
     /// The first index at which the log differs from what it was one look before.
     pub changed_from: Index,
@@ -71,12 +72,13 @@ pub struct Node {
     pub applied_base: Index,
     /// What is known of its inside.
     pub seen: Seen,
-    /// The members of its group, as of the last change that it has applied, ascending. The net knows that from what it has
-    /// handed to the node, and does not ask the node.
+    /// The members of its group, as of the last change that it has applied, ascending. The net knows that from what it
+    /// has handed to the node, and does not ask the node.
     pub group: Vec<PeerId>,
     /// The entry of that change, or the end of the snapshot that named the group; 0 in the beginning.
     pub group_since: Index,
-    /// The group is ahead of the log: the node crashed when it knew a snapshot, and had saved nothing of it but the group.
+    /// The group is ahead of the log: the node crashed when it knew a snapshot, and had saved nothing of it but the
+    /// group.
     pub group_ahead: bool,
     /// Where the snapshot ends that the state machine still has to load.
     pub loading: Option<Index>,

@@ -295,7 +295,8 @@ impl<D: Driver> Net<D> {
         self.act(id, steps).expect("none of the steps is an error");
     }
 
-    /// The node's owner drops the log up to `index`, which is applied, from its disk. The node hears of it with its next write.
+    /// The node's owner drops the log up to `index`, which is applied, from its disk. The node hears of it with its
+    /// next write.
     #[track_caller]
     pub fn compact(&mut self, id: PeerId, index: Index) {
         self.command(format!("compact {id} up to {index}"));
@@ -424,8 +425,8 @@ impl<D: Driver> Net<D> {
         self.node(id).seen.log.iter().map(entry_text).collect()
     }
 
-    /// The commands that its state machine was given, in order, without the empty entries of new leaders and the changes of the
-    /// group.
+    /// The commands that its state machine was given, in order, without the empty entries of new leaders and the
+    /// changes of the group.
     #[track_caller]
     pub fn applied(&self, id: PeerId) -> Vec<String> {
         texts(&self.node(id).applied)

@@ -193,8 +193,8 @@ impl Sim {
         }
     }
 
-    /// The client has an old picture of the regions. What the error says about them is learned; or else the scheduler is asked. False
-    /// where the error is about something else.
+    /// The client has an old picture of the regions. What the error says about them is learned; or else the scheduler
+    /// is asked. False where the error is about something else.
     fn on_region_error(&mut self, key: &[u8], error: &errorpb::Error) -> bool {
         if !self.placement.is_on {
             return false;
@@ -251,8 +251,8 @@ impl Sim {
         }
     }
 
-    /// The store that was asked does not serve the region; `leader` does, if it is known. If another client has looked elsewhere since,
-    /// that is as good: or six clients that turn away from one of three stores would come round to it.
+    /// The store that was asked does not serve the region; `leader` does, if it is known. If another client has looked
+    /// elsewhere since, that is as good: or six clients that turn away from one of three stores would come round to it.
     fn look_elsewhere(&mut self, region: RegionId, asked: StoreId, leader: Option<StoreId>) {
         if leader.is_none() && self.leaders.get(&region) != Some(&asked) {
             return;

@@ -53,8 +53,8 @@ impl Sim {
         causes
     }
 
-    /// What the client, or the scheduler it asks, believes about the key, where that is wrong. An old `conf_ver` does no harm: it says who the members
-    /// are, and not whose the key is.
+    /// What the client, or the scheduler it asks, believes about the key, where that is wrong. An old `conf_ver` does
+    /// no harm: it says who the members are, and not whose the key is.
     fn routing_causes(&self, key: &[u8]) -> Vec<String> {
         let mut causes = Vec::new();
         if !self.placement.is_on {
@@ -140,8 +140,8 @@ impl Sim {
         })
     }
 
-    /// Why a store does not answer, if it does not: it is down, has stopped, or is cut off, from clients or from the other members of the
-    /// region.
+    /// Why a store does not answer, if it does not: it is down, has stopped, or is cut off, from clients or from the
+    /// other members of the region.
     fn why_deaf(&self, store: u64, region: Option<&Region>) -> Option<String> {
         let machine = self.machines.get(&store)?;
         if let Some(why) = &machine.stopped {
@@ -161,7 +161,8 @@ impl Sim {
     }
 }
 
-/// What keeps a leader from serving. Leaders hand over, and members change, only where regions do: before that stage, nobody asks.
+/// What keeps a leader from serving. Leaders hand over, and members change, only where regions do: before that stage,
+/// nobody asks.
 fn leader_causes(leader: &Peer, regions_change: bool) -> Vec<String> {
     let (id, raft) = (leader.region_id(), leader.node().raft());
     let mut causes = Vec::new();

@@ -277,8 +277,8 @@ impl Sim {
         }
     }
 
-    /// Lets a store work until it has nothing to do, and carries out what it wants: what comes before its first write at
-    /// once, the rest when its disk is done.
+    /// Lets a store work until it has nothing to do, and carries out what it wants: what comes before its first write
+    /// at once, the rest when its disk is done.
     fn serve(&mut self, id: StoreId) {
         let before = self.machines[&id].disk.writes();
         let mut effects = Vec::new();

@@ -35,8 +35,8 @@ fn difference((a, first): (StoreId, &[Pair]), (b, second): (StoreId, &[Pair])) -
 impl Sim {
     /// The trouble ends, the clients end their work. Then
     ///
-    /// 1. there is a leader, what clients have asked for comes to an end, and a new client writes and reads, all within a
-    ///    bounded time (liveness);
+    /// 1. there is a leader, what clients have asked for comes to an end, and a new client writes and reads, all within
+    ///    a bounded time (liveness);
     /// 2. all stores apply the same entries and hold the same data (section 5.4.3);
     /// 3. nobody waits in vain, in any store;
     /// 4. what all clients heard can be explained by one copy of the data (linearizability).
@@ -141,8 +141,8 @@ impl Sim {
         }
     }
 
-    /// Snapshots that nobody needs any more go, and with them their files. What a broken stream has left may stay until the next start where
-    /// the disk has failed: perhaps it was the removal that failed.
+    /// Snapshots that nobody needs any more go, and with them their files. What a broken stream has left may stay until
+    /// the next start where the disk has failed: perhaps it was the removal that failed.
     fn nothing_left(&mut self) {
         let left = |sim: &Sim| {
             let files = sim.machines.iter().map(|(id, machine)| {

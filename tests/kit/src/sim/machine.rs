@@ -51,7 +51,8 @@ pub(super) struct Machine {
     pub sending: Permits,
     /// How many it receives at once.
     pub receiving: Permits,
-    /// What it was receiving when it went down. It is looked at no more; but forgotten only when it can do no harm to the files.
+    /// What it was receiving when it went down. It is looked at no more; but forgotten only when it can do no harm to
+    /// the files.
     pub graveyard: Vec<SnapReceiver>,
 }
 

@@ -8,8 +8,8 @@
 //!    one list of what will happen, by (time, order of planning); one seed for every draw
 //! ```
 //!
-//! Nothing here waits, and nothing looks at a clock: a second of virtual time costs what its events cost. The same seed and
-//! the same script give the same run ([`Sim::trace_hash`]).
+//! Nothing here waits, and nothing looks at a clock: a second of virtual time costs what its events cost. The same seed
+//! and the same script give the same run ([`Sim::trace_hash`]).
 //!
 //! A test reads like a story:
 //!

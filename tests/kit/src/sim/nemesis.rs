@@ -141,8 +141,8 @@ impl Sim {
         }
     }
 
-    /// One stroke, and a plan for the next. Strokes come from a shuffled deck with a card for each kind, so that each kind
-    /// strikes before any one strikes twice.
+    /// One stroke, and a plan for the next. Strokes come from a shuffled deck with a card for each kind, so that each
+    /// kind strikes before any one strikes twice.
     pub(super) fn stir(&mut self) {
         let Some(nemesis) = self.trouble.clone() else { return };
         let next = 1 + self.rng.below(2 * nemesis.every);
@@ -212,8 +212,8 @@ impl Sim {
         }
     }
 
-    /// A store went down at a planned write, or gave up: while there is trouble, it comes back by itself. And for a while longer: a store may
-    /// learn late that a worker's write has failed.
+    /// A store went down at a planned write, or gave up: while there is trouble, it comes back by itself. And for a
+    /// while longer: a store may learn late that a worker's write has failed.
     pub(super) fn plan_return(&mut self, id: StoreId) {
         if self.trouble.is_some() || self.now < self.aftermath {
             let wait = millis(20) + self.rng.below(millis(400));

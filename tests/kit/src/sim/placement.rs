@@ -1,7 +1,7 @@
 //! The scheduler of a simulated cluster, and changes of regions that a test wants.
 //!
-//! The scheduler is the product's own (`raftkv::scheduler`). It never fails here, but stores may be cut off from it, and what they say to it
-//! takes time, and gets lost in bad weather.
+//! The scheduler is the product's own (`raftkv::scheduler`). It never fails here, but stores may be cut off from it,
+//! and what they say to it takes time, and gets lost in bad weather.
 
 use bytes::Bytes;
 use raftkv::ids::{PeerId, RegionId, StoreId};
@@ -57,7 +57,8 @@ impl Placement {
 
 /// What stores and clients say to the scheduler.
 impl Sim {
-    /// A store has something for the scheduler. A question that cannot be brought there is given up after a while, and the store is told.
+    /// A store has something for the scheduler. A question that cannot be brought there is given up after a while, and
+    /// the store is told.
     pub(super) fn send_to_scheduler(&mut self, id: StoreId, task: Task, delay: Micros) {
         let boot = self.machines[&id].boot;
         if !self.placement.is_on || self.network.loses_client(id, &mut self.rng) {

@@ -9,8 +9,8 @@ use super::trace::command_text;
 use super::{Micros, Sim};
 
 impl Sim {
-    /// Ends the test: what should have held, what happened instead, what every peer was doing, who waits for what, and the
-    /// last events.
+    /// Ends the test: what should have held, what happened instead, what every peer was doing, who waits for what, and
+    /// the last events.
     pub fn break_off(&self, expected: &str, happened: &str) -> ! {
         self.report(
             expected,

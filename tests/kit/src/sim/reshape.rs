@@ -26,7 +26,8 @@ pub(super) enum Reshape {
 }
 
 impl Sim {
-    /// A random change is asked for, of a random region, at whatever store believes to lead it. Nobody waits for what comes of it.
+    /// A random change is asked for, of a random region, at whatever store believes to lead it. Nobody waits for what
+    /// comes of it.
     pub(super) fn reshape(&mut self, what: Reshape) {
         let map = self.region_map();
         if map.is_empty() {
@@ -77,9 +78,11 @@ impl Sim {
         Some(change_peer(ConfChangeType::RemoveNode, self.rng.pick(&region.peers)))
     }
 
-    /// At one or two of the keys of the workload, or between two of them; the old region is the first part, or the last.
+    /// At one or two of the keys of the workload, or between two of them; the old region is the first part, or the
+    /// last.
     fn random_split(&mut self, region: &Region) -> Option<AdminRequest> {
-        let mut keys: Vec<String> = (0..=self.rng.below(2)).map(|_| format!("k{}", self.rng.below(12))).collect();
+        let mut keys: Vec<String> =
+            (0..=self.rng.below(2)).map(|_| format!("k{}", self.rng.below(12))).collect();
         keys.sort_unstable();
         keys.dedup();
         keys.retain(|key| region.range().contains(key.as_bytes()) && region.start_key != key.as_bytes());

@@ -106,8 +106,8 @@ impl Sim {
         self.done(Request::DeleteRange(RawDeleteRangeRequest { start_key, end_key, ..Default::default() }));
     }
 
-    /// Asks until there is a definite answer, which has to be no error. Of a change whose end nobody knows a put, say, is
-    /// asked for again: here only the test's own client is at work, so twice is as good as once. A swap is not.
+    /// Asks until there is a definite answer, which has to be no error. Of a change whose end nobody knows a put, say,
+    /// is asked for again: here only the test's own client is at work, so twice is as good as once. A swap is not.
     pub fn done(&mut self, request: Request) -> Response {
         self.say(request.text());
         let start = self.now;
@@ -185,16 +185,16 @@ impl Sim {
         self.forget(call);
     }
 
-    /// Hands a command to a store, as its owner does, lets time pass until it is answered, and returns the answer; `None` if
-    /// there is none for a while.
+    /// Hands a command to a store, as its owner does, lets time pass until it is answered, and returns the answer;
+    /// `None` if there is none for a while.
     pub fn command(&mut self, store: StoreId, request: RaftCmdRequest) -> Option<CommandResult> {
         let id = self.begin_command(store, request);
         self.run_while(secs(3), |sim| sim.direct.get(&id).is_some_and(|direct| direct.result.is_none()));
         self.take_reply(id)
     }
 
-    /// Hands a command to a store. [`Sim::take_reply`] has the answer, when it comes. What it may change is no client's doing:
-    /// the history leaves these keys out.
+    /// Hands a command to a store. [`Sim::take_reply`] has the answer, when it comes. What it may change is no client's
+    /// doing: the history leaves these keys out.
     pub fn begin_command(&mut self, store: StoreId, request: RaftCmdRequest) -> u64 {
         self.say(format!("a command for store {store}"));
         for (cf, range) in request.requests.iter().filter_map(changed_keys) {

@@ -94,8 +94,8 @@ impl Setup {
         self
     }
 
-    /// Instead of one region, one for each of these ranges: `&["", "m"]` makes two, cut at `m`. They are numbered from 1,
-    /// and region 2 has the peers 101, 102 and so on.
+    /// Instead of one region, one for each of these ranges: `&["", "m"]` makes two, cut at `m`. They are numbered from
+    /// 1, and region 2 has the peers 101, 102 and so on.
     pub fn regions(mut self, starts: &[&'static str]) -> Setup {
         let whole = self.regions[0].clone();
         self.regions = starts

@@ -27,8 +27,8 @@ impl Stop {
     }
 }
 
-/// Visits every write of a story, in four ways (on RocksDB every seventh). `tell` says whether the story got that far; it has fewer than `bound`
-/// writes on any one disk. Returns how many points there are.
+/// Visits every write of a story, in four ways (on RocksDB every seventh). `tell` says whether the story got that far;
+/// it has fewer than `bound` writes on any one disk. Returns how many points there are.
 pub fn sweep(bound: u64, tell: impl Fn(Stop) -> bool) -> u64 {
     let step = if on_rocksdb() { 7 } else { 1 };
     let mut points = 0;

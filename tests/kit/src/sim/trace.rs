@@ -325,7 +325,8 @@ fn region_text(region: RegionId) -> String {
     if region == super::REGION { String::new() } else { format!(" region {region}") }
 }
 
-/// A Raft message, with the commands of its entries readable. An envelope with nothing in it is a question, or the word to go.
+/// A Raft message, with the commands of its entries readable. An envelope with nothing in it is a question, or the word
+/// to go.
 fn raft_text(m: &RaftMessage) -> String {
     let Some(mut raft) = m.message.clone() else {
         let id = |peer: &Option<raftkv::proto::metapb::Peer>| peer.as_ref().map_or(0, |peer| peer.id);

@@ -11,8 +11,8 @@ use super::network::Weather;
 use super::{Crash, Micros, Sim};
 
 impl Sim {
-    /// Stores of different groups no longer hear each other. Stores that are in no group make one more. It takes the place of
-    /// all cuts between stores that were there before. Clients reach all stores.
+    /// Stores of different groups no longer hear each other. Stores that are in no group make one more. It takes the
+    /// place of all cuts between stores that were there before. Clients reach all stores.
     pub fn partition(&mut self, groups: &[&[StoreId]]) {
         self.say(format!("partition: {groups:?} and the rest"));
         self.network.heal_stores();
@@ -86,14 +86,14 @@ impl Sim {
         self.go_down(id, Crash::Kill);
     }
 
-    /// Something happens at the `n`-th write from now to the store's disk: 1 is the next. If it stops there, the power is
-    /// gone: what was not synced is lost.
+    /// Something happens at the `n`-th write from now to the store's disk: 1 is the next. If it stops there, the power
+    /// is gone: what was not synced is lost.
     pub fn crash_at_write(&mut self, id: StoreId, n: u64, fault: WriteFault) {
         self.plan_stop(id, n, fault, Crash::PowerCut);
     }
 
-    /// The same, but if it stops there, only the process dies: what it wrote before, synced or not, is there when it comes
-    /// back.
+    /// The same, but if it stops there, only the process dies: what it wrote before, synced or not, is there when it
+    /// comes back.
     pub fn kill_at_write(&mut self, id: StoreId, n: u64, fault: WriteFault) {
         self.plan_stop(id, n, fault, Crash::Kill);
     }

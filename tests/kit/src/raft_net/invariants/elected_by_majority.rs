@@ -8,8 +8,8 @@ use raftkv::raft::Role;
 
 use super::{Invariant, Verdict, World, check};
 
-/// Counts the votes that were given, each voter's once, by term and candidate; and looks at a leader when it becomes one, in the
-/// group that it has then.
+/// Counts the votes that were given, each voter's once, by term and candidate; and looks at a leader when it becomes
+/// one, in the group that it has then.
 #[derive(Default)]
 pub struct ElectedByMajority {
     leads: BTreeMap<PeerId, Term>,

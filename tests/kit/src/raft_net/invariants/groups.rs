@@ -1,5 +1,5 @@
-//! The group is that of the last change applied, the same for all at one place of the log; and who is no member of it stands for
-//! nothing (thesis, sections 4.1 and 4.2.2).
+//! The group is that of the last change applied, the same for all at one place of the log; and who is no member of it
+//! stands for nothing (thesis, sections 4.1 and 4.2.2).
 
 use std::collections::BTreeMap;
 

@@ -58,8 +58,8 @@ impl Invariant for LogMatching {
                 )
             })?;
             let before = seen.entry(index - 1).map(|e| e.term);
-            // Before the first entry: compacted, and the disk may remember the term, if it is not compacted further by now.
-            // (Behind a snapshot that is not saved yet, the disk still has the old log.)
+            // Before the first entry: compacted, and the disk may remember the term, if it is not compacted further by
+            // now. (Behind a snapshot that is not saved yet, the disk still has the old log.)
             let on_disk = || world.nodes[&id].disk.term(index - 1).ok().filter(|_| seen.restored.is_none());
             let previous = before.or_else(on_disk);
             let previous_term = previous.unwrap_or(0);

@@ -9,8 +9,8 @@ use raftkv::raft::{LogStorage, Role};
 use super::{Invariant, Verdict, World, check};
 use crate::raft_net::letter::log_text;
 
-/// Compares each message with its sender, and remembers who has led: a leader that is removed from the group says so, and is none
-/// when the message leaves.
+/// Compares each message with its sender, and remembers who has led: a leader that is removed from the group says so,
+/// and is none when the message leaves.
 #[derive(Default)]
 pub struct TrueMessages {
     led: BTreeSet<(Term, PeerId)>,

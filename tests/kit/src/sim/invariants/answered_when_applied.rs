@@ -5,8 +5,8 @@ use raftkv::proto::raft_cmdpb::RaftCmdRequest;
 
 use super::{Disks, Invariant, Place, Verdict, applied_on_disk, check, entry_on_disk};
 
-/// Looks at the disks in the moment in which an answer leaves. The command is known by the uuid that its owner has put into
-/// its header, and so is its entry.
+/// Looks at the disks in the moment in which an answer leaves. The command is known by the uuid that its owner has put
+/// into its header, and so is its entry.
 pub struct AnsweredWhenApplied;
 
 impl Invariant for AnsweredWhenApplied {

@@ -4,8 +4,8 @@ use raftkv::raftstore::Peer;
 
 use super::{Disks, Invariant, Place, Verdict, check};
 
-/// A store that starts goes on behind the last entry that is in its data. That the applied index on the disk is the one in
-/// memory, [`OnDisk`](super::on_disk::OnDisk) sees; that data and index are of the same moment, the crash sweeps.
+/// A store that starts goes on behind the last entry that is in its data. That the applied index on the disk is the one
+/// in memory, [`OnDisk`](super::on_disk::OnDisk) sees; that data and index are of the same moment, the crash sweeps.
 pub struct AppliedOnce;
 
 impl Invariant for AppliedOnce {

@@ -16,8 +16,9 @@ pub struct CommitByMajority {
     checked: BTreeMap<RegionId, Index>,
     /// How many members the peer's region had at its last step: what is committed in this step may have changed that.
     members: BTreeMap<Place, usize>,
-    /// What peers had on disk that are gone, as far as nobody had called it committed by then. A member that is late with a removal may
-    /// have the removed peer's acknowledgement, and count it: of any two majorities, before and after the removal, two members meet.
+    /// What peers had on disk that are gone, as far as nobody had called it committed by then. A member that is late
+    /// with a removal may have the removed peer's acknowledgement, and count it: of any two majorities, before and
+    /// after the removal, two members meet.
     departed: Vec<(RegionId, u64, BTreeMap<Index, Term>)>,
 }
 

@@ -7,8 +7,9 @@ use raftkv::raftstore::Peer;
 
 use super::{Disks, Invariant, Place, Verdict, check};
 
-/// What is committed, with the term in which that was first seen, and which leaders have been looked at. A leader of an earlier
-/// term may be elected late, when the last vote for it arrives: it owes nothing to what a later one has committed meanwhile.
+/// What is committed, with the term in which that was first seen, and which leaders have been looked at. A leader of an
+/// earlier term may be elected late, when the last vote for it arrives: it owes nothing to what a later one has
+/// committed meanwhile.
 #[derive(Default)]
 pub struct LeaderCompleteness {
     committed: BTreeMap<RegionId, BTreeMap<Index, (Term, Term)>>,

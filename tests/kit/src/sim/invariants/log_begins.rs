@@ -7,7 +7,8 @@ use raftkv::raftstore::Peer;
 
 use super::{Disks, Invariant, Place, Verdict, check};
 
-/// The truncated state and the log in memory agree; what is truncated is applied, or being loaded; and it never comes back.
+/// The truncated state and the log in memory agree; what is truncated is applied, or being loaded; and it never comes
+/// back.
 #[derive(Default)]
 pub struct LogBegins {
     truncated: BTreeMap<Place, Index>,

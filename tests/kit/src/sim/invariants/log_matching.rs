@@ -7,8 +7,8 @@ use raftkv::raftstore::Peer;
 
 use super::{Disks, Invariant, Place, Verdict, check, fingerprint, new_entries};
 
-/// For each index and term that any log has had: the term of the entry before, and what is in the entry. If these are always
-/// the same, then by induction so is everything before.
+/// For each index and term that any log has had: the term of the entry before, and what is in the entry. If these are
+/// always the same, then by induction so is everything before.
 #[derive(Default)]
 pub struct LogMatching {
     entries: BTreeMap<(RegionId, Index, Term), (Option<Term>, u64)>,

@@ -18,15 +18,15 @@
 //! | regions: one edition, one content; editions never go back; together they cover all keys once; who is gone stays gone | thesis 4.1; stage 3b | `regions` |
 //! | a restart finds what was told | figure 2 "Persistent state" | `restart` |
 //!
-//! They look at a store after each of its steps, at each message at the moment in which it leaves, with the disk as it is then,
-//! and at each start. They know the keys of `src/engine/keys.rs` and the accessors of `Peer`, and nothing of how a store
-//! came to its state.
+//! They look at a store after each of its steps, at each message at the moment in which it leaves, with the disk as it
+//! is then, and at each start. They know the keys of `src/engine/keys.rs` and the accessors of `Peer`, and nothing of
+//! how a store came to its state.
 //!
-//! "On the disk" means for the raft engine: there even if the power is cut now ([`Disks::raft`]). So a promise that leaves before
-//! its write is synced is noticed in every run, not only where a crash happens to come between the two.
+//! "On the disk" means for the raft engine: there even if the power is cut now ([`Disks::raft`]). So a promise that
+//! leaves before its write is synced is noticed in every run, not only where a crash happens to come between the two.
 //!
-//! Each keeps what it has seen, and looks only at what is new: they run after every step of every store that has changed
-//! anything.
+//! Each keeps what it has seen, and looks only at what is new: they run after every step of every store that has
+//! changed anything.
 
 mod answered_when_applied;
 mod applied_once;
@@ -87,7 +87,8 @@ impl Disks<'_> {
         self.engines.kv.snapshot()
     }
 
-    /// The log begins behind this index, whatever happens to the power now. (RocksDB cannot tell: there it is what is written.)
+    /// The log begins behind this index, whatever happens to the power now. (RocksDB cannot tell: there it is what is
+    /// written.)
     pub fn truncated(&self, region: RegionId) -> Result<Index, String> {
         let kv = self.disk.synced("kv").unwrap_or_else(|| self.engines.kv.snapshot());
         let value = kv.get(Cf::Raft, &keys::apply_state(region)).map_err(|error| error.to_string())?;
@@ -153,8 +154,8 @@ pub(super) struct Watch {
     pub(in crate::sim) regions: regions::Regions,
 }
 
-/// What an invariant can see of a peer without its entries. Where this is as before, so is the rest: a log that has changed
-/// has another end, and a region another edition.
+/// What an invariant can see of a peer without its entries. Where this is as before, so is the rest: a log that has
+/// changed has another end, and a region another edition.
 type Look = (Role, [u64; 10]);
 
 fn look(peer: &Peer) -> Look {

@@ -7,8 +7,8 @@ use raftkv::raftstore::Peer;
 
 use super::{Disks, Invariant, Place, Verdict, applied_on_disk, check, entry_on_disk, new_entries};
 
-/// When a store has no work left, its disks have what it has in memory: term, vote, every entry of the log, the applied index.
-/// Compared only where something has changed.
+/// When a store has no work left, its disks have what it has in memory: term, vote, every entry of the log, the applied
+/// index. Compared only where something has changed.
 #[derive(Default)]
 pub struct OnDisk {
     last: BTreeMap<Place, [u64; 5]>,

@@ -16,8 +16,8 @@ use super::{Broken, Place};
 pub struct Regions {
     /// The peers that there are on stores that run.
     peers: BTreeMap<Place, PeerId>,
-    /// Peers that were there when their store went down, and are not, since they have no region yet: a message brings them back, with the
-    /// votes that they have given.
+    /// Peers that were there when their store went down, and are not, since they have no region yet: a message brings
+    /// them back, with the votes that they have given.
     asleep: BTreeMap<Place, PeerId>,
     /// Peers that are gone for good.
     gone: BTreeSet<(RegionId, PeerId)>,
@@ -66,8 +66,8 @@ impl Regions {
         awake
     }
 
-    /// A store has come back. Returns the places whose peers are gone for good: a peer that knew its region is on the disk, or was
-    /// destroyed.
+    /// A store has come back. Returns the places whose peers are gone for good: a peer that knew its region is on the
+    /// disk, or was destroyed.
     pub(super) fn on_start(&mut self, store: &Store) -> Vec<Place> {
         let id = store.id();
         let is_missing = |place: &Place| store.peer(place.1).is_none();
@@ -151,7 +151,8 @@ impl Regions {
         self.newest.values()
     }
 
-    /// The newest editions cover all keys, each once; looked at when no store is in the middle of its work, if one of them has changed.
+    /// The newest editions cover all keys, each once; looked at when no store is in the middle of its work, if one of
+    /// them has changed.
     pub(in crate::sim) fn check_tiles(&mut self) -> Result<(), Broken> {
         if !std::mem::take(&mut self.is_new) {
             return Ok(());

@@ -41,7 +41,8 @@ pub(in crate::sim) fn after(
     }
 }
 
-/// A power cut now must leave a kv engine that can do without the entries. A peer that knows no region yet has none: the task was for an earlier one.
+/// A power cut now must leave a kv engine that can do without the entries. A peer that knows no region yet has none:
+/// the task was for an earlier one.
 fn deleted_what_is_safe(region: u64, end: u64, store: &Store, disk: &Disk) -> Result<(), Broken> {
     let safe = disk.synced("kv").unwrap_or_else(|| store.engines().kv.snapshot());
     let state = apply_state(&*safe, region);
