@@ -10,5 +10,12 @@ pub mod proto;
 pub mod raft;
 pub mod raftstore;
 pub mod scheduler;
+#[cfg(feature = "server")]
+#[expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the shell around the core: here are the threads, the sockets and the clock"
+)]
+pub mod server;
 pub mod storage;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! The gRPC service of a store, towards clients and towards other stores.
 //!
-//! Rust for the messages is generated here; the service's code is the server's business.
+//! Rust for the messages is generated here, the code of the service in src/server/rpc.
 //!
 //! Generated from `tikvpb.proto` by `just proto`: edit that file, not this one.
 #![allow(missing_docs, clippy::all)]

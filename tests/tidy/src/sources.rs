@@ -51,7 +51,8 @@ const LAYERS: [(&str, &[&str]); 5] = [
 
 /// The protocol's Rust is made by a tool from files that have their own limits.
 fn is_generated(path: &str) -> bool {
-    path.starts_with("src/proto/") && path != "src/proto/mod.rs"
+    let folders = ["src/proto/", "src/server/rpc/"];
+    folders.iter().any(|folder| path.starts_with(folder)) && !path.ends_with("/mod.rs")
 }
 
 /// This crate has to spell out what it bans.

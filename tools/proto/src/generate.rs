@@ -1,4 +1,4 @@
-//! `.proto` to Rust.
+//! `.proto` to Rust: the messages beside the files, the code of the services, which needs tonic, in the server's folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,12 +8,16 @@ use anyhow::{Context, Result, bail};
 use prost_build::{Config, Module};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-/// Writes one Rust file beside each `.proto` file.
+/// Where the code of services goes, seen from the folder of the `.proto` files.
+const SERVICES: &str = "../server/rpc";
+
+/// Writes the Rust of each `.proto` file.
 pub fn write(dir: &Path) -> Result<()> {
     for (name, text) in generate(dir)? {
         let path = dir.join(&name);
+        path.parent().map(fs::create_dir_all).transpose()?;
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("wrote src/proto/{name}");
+        println!("wrote {}", shown(&name));
     }
     Ok(())
 }
@@ -24,13 +28,20 @@ pub fn check(dir: &Path) -> Result<()> {
     let stale: Vec<_> = files
         .iter()
         .filter(|(name, text)| fs::read_to_string(dir.join(name)).ok().as_ref() != Some(text))
-        .map(|(name, _)| format!("src/proto/{name}"))
+        .map(|(name, _)| shown(name))
         .collect();
     if !stale.is_empty() {
         bail!("stale: {}: run `just proto` and commit the result", stale.join(", "));
     }
     println!("src/proto: {} generated files are up to date", files.len());
     Ok(())
+}
+
+fn shown(name: &str) -> String {
+    match name.strip_prefix("../") {
+        Some(rest) => format!("src/{rest}"),
+        None => format!("src/proto/{name}"),
+    }
 }
 
 /// Compiles every `.proto` file of `dir`.
@@ -51,16 +62,26 @@ fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
     let set = compile(dir)?;
     let headers: BTreeMap<String, String> =
         set.file.iter().map(|f| (f.package().to_string(), header(f))).collect();
-    let requests =
+    let requests: Vec<_> =
         set.file.into_iter().map(|f| (Module::from_protobuf_package_name(f.package()), f)).collect();
-    let modules = Config::new().bytes(["."]).generate(requests)?;
-    Ok(modules
-        .into_iter()
-        .map(|(module, code)| {
-            let package = module.parts().collect::<Vec<_>>().join(".");
-            (module.to_file_name_or(&package), format!("{}\n{code}", headers[&package]))
-        })
-        .collect())
+    let mut files = BTreeMap::new();
+    for (module, code) in Config::new().bytes(["."]).generate(requests.clone())? {
+        let package = module.parts().collect::<Vec<_>>().join(".");
+        files.insert(module.to_file_name_or(&package), format!("{}\n{code}", headers[&package]));
+    }
+    // All messages are elsewhere already, so what is left are the services.
+    let services = tonic_prost_build::configure().build_transport(false).service_generator();
+    let mut config = Config::new();
+    for package in headers.keys() {
+        config.extern_path(format!(".{package}"), format!("crate::proto::{package}"));
+    }
+    let modules = config.service_generator(services).generate(requests)?;
+    for (module, code) in modules.into_iter().filter(|(_, code)| !code.trim().is_empty()) {
+        let package = module.parts().collect::<Vec<_>>().join(".");
+        let name = format!("{SERVICES}/{}", module.to_file_name_or(&package));
+        files.insert(name, format!("{}\n{code}", headers[&package]));
+    }
+    Ok(files)
 }
 
 /// The file's own comment, as module documentation.
