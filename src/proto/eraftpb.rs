@@ -141,7 +141,8 @@ pub enum EntryType {
     EntryNormal = 0,
     /// `data` is a `ConfChange`.
     EntryConfChange = 1,
-    /// Joint consensus. Never written here; the number is kept so that such an entry is recognised and refused.
+    /// Joint consensus. Never written here; the number is kept so that nothing else gets it. An entry with it is an entry
+    /// like any other to Raft, and no change of the group.
     EntryConfChangeV2 = 2,
 }
 impl EntryType {

@@ -50,7 +50,7 @@ impl<S: LogStorage> Raft<S> {
     /// May this leader put these proposals, its own or those that a follower has passed on, into its log? Commands
     /// always. A change of the group only if
     ///
-    /// - it is the only one among them, adds or removes one peer, and leaves somebody in the group;
+    /// - it is the only change among them, adds or removes one peer, and leaves somebody in the group;
     /// - no change in the log is waiting to be applied ([`Raft::pending_conf_index`]);
     /// - an entry of the leader's own term is committed.
     ///

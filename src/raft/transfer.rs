@@ -43,7 +43,7 @@ impl<S: LogStorage> Raft<S> {
     /// - The leader itself: it stays; a transfer under way is given up.
     /// - Who is no voter of the group: nothing changes.
     pub fn transfer_leader(&mut self, to: PeerId) {
-        // LAB 3a BEGIN: who decides? whom is it about? `transfer`, `hand_over`, `append_due`
+        // LAB 3a BEGIN: who decides? whom is it about? `transfer`, `hand_over`; Progress::ask, `append_due`
         if self.role != Role::Leader {
             if self.leader_id != NO_PEER {
                 let wish = Message { from: to, ..message(MessageType::MsgTransferLeader, self.leader_id) };

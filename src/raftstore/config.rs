@@ -32,7 +32,8 @@ pub struct Config {
     pub log_gc_bytes: usize,
     /// So many ticks are a second: the store has no clock. Only what the scheduler is told is counted in seconds.
     pub ticks_per_second: u32,
-    /// Every so many ticks a leader reports its region to the scheduler, and a store itself; 0: never.
+    /// Every so many ticks a leader reports its region to the scheduler, and a store itself; 0: never, also not what
+    /// has changed.
     pub heartbeat_to_scheduler_ticks: u32,
     /// Every so many ticks a leader looks whether enough was written that its region may have become too large; 0:
     /// never.

@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::ids::RegionId;
 
 impl Peer {
-    /// May this change of the region be made? Other commands may always.
+    /// May this change of the region be made? Other commands may always. A change of members, a split and a transfer of
+    /// the leadership are changes; each has its own check.
     ///
     /// # Errors
     /// `EpochNotMatch` if it was made for a region with other peers (this is also what makes a change that comes twice

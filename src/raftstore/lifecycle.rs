@@ -2,7 +2,7 @@
 //!
 //! | a message for | while here is | then |
 //! |---|---|---|
-//! | anybody | a peer whose region does not name the sender, and is not older than the sender's | the sender was removed: it is told to go |
+//! | anybody | a peer whose region does not name the sender, and is not older than the sender's | the sender was removed: it is told to go, and the message is dropped |
 //! | peer 12 | peer 12 | it is Raft's business |
 //! | peer 12 | peer 15 | it is late: peer 12 was removed before 15 came |
 //! | peer 12 | peer 9, and its edition of the region is not later than the sender's | peer 9 was removed, and nobody has told it: it is destroyed, and peer 12 created |
@@ -193,7 +193,8 @@ impl Store {
 
     /// Somebody who has applied the removal of a peer here says so.
     ///
-    /// After: it is gone, or will be; unless the word is older than what it knows itself, or was for another peer.
+    /// After: it is gone, or will be; unless the word is older than what it knows itself, or was for another peer. A
+    /// word for a peer that is not here leaves nothing behind.
     pub(super) fn on_told_to_go(&mut self, envelope: &RaftMessage) -> Result<(), StoreError> {
         // LAB 3b BEGIN idle: is it meant, and is it news?
         let to = envelope.to_peer.unwrap_or_default();

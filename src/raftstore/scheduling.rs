@@ -112,7 +112,8 @@ impl Store {
         // LAB 3b END
     }
 
-    /// The scheduler has given ids for a new region, or has not: then another look at the size will lead here again.
+    /// The scheduler has given ids for a new region, or has not. Either way what was known of the size is forgotten:
+    /// the next look will lead here again, if that is still needed.
     pub(super) fn on_split_ids(&mut self, region: &Region, key: Bytes, ids: Option<SplitId>) {
         // LAB 3b BEGIN idle: `order_admin` with a BatchSplit
         if let Some(peer) = self.peers.get_mut(&region.id) {
@@ -142,7 +143,8 @@ impl Store {
 impl Peer {
     /// What a leader tells the scheduler about its region, at intervals (`is_time`) and when it has news: it leads now,
     /// or the region has changed. It names those who are down: it has not heard from them for an election timeout or
-    /// longer; and those who still lack everything.
+    /// longer; and those who are not known to hold anything of the log
+    /// yet (`matched` is 0), as pending: the scheduler takes no old peer away for a new one that is pending.
     pub(super) fn report(&mut self, config: &Config, is_time: bool) -> Option<Task> {
         // LAB 3b BEGIN: only a leader, and once; `silent`; who waits for a snapshot is pending
         if !self.is_leader() {

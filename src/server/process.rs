@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-/// Reads settings from a TOML file. What is not in it, keeps its default; what should not be in it, is an error, for it is most often
-/// a misspelt name.
+/// Reads settings from a TOML file. What is not in it, keeps its default; what should not be in it, is an error, for it
+/// is most often a misspelt name.
 ///
 /// # Errors
 /// A text for whoever wrote the file: what is wrong, and where.

@@ -135,7 +135,8 @@ fn not_applied_before_advance() {
     settle(&mut node);
     hand(&mut node, append_reply(2, 1).term(2).accepted(3));
     let ready = write(&mut node);
-    let refused = node.propose_conf_change(&remove_node(2)).expect_err("it is being applied");
+    let refused =
+        node.propose_conf_change(&remove_node(2)).expect_err("refused: an earlier change is being applied");
     assert!(matches!(refused, RaftError::ConfChangeRefused(_)), "{refused}");
     node.propose(bytes::Bytes::from_static(b"y")).expect("commands do not wait");
     node.apply_conf_change(&add_node(3));
@@ -198,7 +199,7 @@ fn a_transfer_through_a_ready() {
     assert!(ready.messages.iter().any(|m| m.msg_type() == MessageType::MsgTimeoutNow && m.to == 2));
     assert!(!ready.persisted_messages.iter().any(|m| m.msg_type() == MessageType::MsgTimeoutNow));
     node.advance(ready);
-    let refused = node.propose(bytes::Bytes::from_static(b"y")).expect_err("it hands over");
+    let refused = node.propose(bytes::Bytes::from_static(b"y")).expect_err("refused: it hands over");
     assert!(matches!(refused, RaftError::LeaderTransferring { to: 2 }), "{refused}");
     (0..10).for_each(|_| node.tick());
     node.propose(bytes::Bytes::from_static(b"y")).expect("given up");

@@ -16,7 +16,7 @@ fn the_leader_goes<D: Driver>(net: &mut Net<D>, members: &[u64]) {
     net.deliver_all();
     assert_eq!((net.role(1), net.term(1)), (Role::Follower, 1), "and then it steps down, in its term");
     assert_eq!((net.group(1), net.leader_of(1)), (members, 0));
-    let refused = net.try_propose(1, "y").expect_err("it leads no more");
+    let refused = net.try_propose(1, "y").expect_err("refused: it leads no more");
     assert!(matches!(refused, RaftError::ProposalDropped { .. }), "{refused}");
     for id in members {
         assert_eq!(net.group(*id), members, "node {id} has been told that the change is committed");

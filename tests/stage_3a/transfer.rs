@@ -193,7 +193,11 @@ fn one_message_gets_lost(#[case] what: MessageType) {
     net.lose_one(move |m| m.msg_type() == what && (m.from == 3 || m.to == 3));
     net.transfer(1, 3);
     net.deliver_all();
-    assert_eq!(net.struck(Fault::Loss), 1);
+    assert_eq!(
+        net.struck(Fault::Loss),
+        1,
+        "the leader sends {what:?} on the way to a successor that is behind"
+    );
     net.run_until(8, "what got lost is sent again, before the transfer is given up", |net| {
         net.role(3) == Role::Leader
     });

@@ -130,7 +130,7 @@ fn of_another_edition(#[case] edition: (u64, u64)) {
     lone.elect();
     let (_, said) = lone.command(admin(transfer_leader(peer(2)), edition));
     let Some((_, Err(Error::Region(error)))) = said.replies.first() else {
-        panic!("a region error: {:?}", said.replies)
+        panic!("EpochNotMatch was expected, for another edition of the region: {:?}", said.replies)
     };
     let regions = error.epoch_not_match.as_ref().map(|error| &error.current_regions[..]);
     assert_eq!(regions, Some(&[region()][..]), "EpochNotMatch, with the region of now");

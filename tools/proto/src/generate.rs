@@ -1,4 +1,5 @@
-//! `.proto` to Rust: the messages beside the files, the code of the services, which needs tonic, in the server's folder.
+//! `.proto` to Rust: the messages beside the files, the code of the services, which needs tonic, in the server's
+//! folder.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use raftkv::ids::{Index, PeerId};
+use raftkv::ids::{Index, PeerId, Term};
 use raftkv::raft::Role;
 
 use super::{Invariant, Verdict, World, check};
 
-/// Remembers the commit index of each node, and how far any leader has committed.
+/// Remembers the commit index of each node, in which term it led when it was looked at last, and how far any leader has
+/// committed. (A leader that is removed may commit something and step down in one step: thesis, section 4.2.2.)
 #[derive(Default)]
 pub struct CommitByMajority {
     commit: BTreeMap<PeerId, Index>,
+    led: BTreeMap<PeerId, Term>,
     by_leaders: Index,
 }
 
@@ -24,10 +26,14 @@ impl Invariant for CommitByMajority {
     fn after_step(&mut self, world: &World, id: PeerId) -> Verdict {
         let seen = world.seen(id);
         let commit = seen.commit;
+        let led = self.led.remove(&id) == Some(seen.term);
+        if seen.role == Role::Leader {
+            self.led.insert(id, seen.term);
+        }
         if commit <= self.commit.insert(id, commit).unwrap_or(0) {
             return Ok(());
         }
-        if seen.role == Role::Leader {
+        if led || seen.role == Role::Leader {
             self.by_leaders = self.by_leaders.max(commit);
             return leader_may_commit(world, id);
         }
