@@ -1,1 +1,36 @@
-fn main() {}
+//! A store of a RaftKV cluster, or one server alone (`--standalone`).
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use raftkv::server::process::{asked_to_stop, init_log};
+use raftkv::server::settings::{Flags, Settings};
+use raftkv::server::start::start;
+
+fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("raftkv-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), String> {
+    let settings = Settings::of(Flags::parse())?;
+    init_log()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(async {
+        let running = start(&settings).await?;
+        let failed = tokio::select! {
+            signal = asked_to_stop() => {
+                signal.map_err(|error| error.to_string())?;
+                Ok(())
+            }
+            end = running.failed() => end,
+        };
+        let stopped = running.stop().await;
+        failed.and(stopped)
+    })
+}

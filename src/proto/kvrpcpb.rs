@@ -235,6 +235,25 @@ pub struct RawBatchScanResponse {
     #[prost(message, repeated, tag = "2")]
     pub kvs: ::prost::alloc::vec::Vec<KvPair>,
 }
+/// Cuts a region at these keys, for a person or a tool: the store asks the scheduler for ids. The answer has all parts, from left
+/// to right.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SplitRegionRequest {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub split_keys: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// Said by those who know that there are no other keys than raw ones: it is so here.
+    #[prost(bool, tag = "4")]
+    pub is_raw_kv: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SplitRegionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub region_error: ::core::option::Option<super::errorpb::Error>,
+    #[prost(message, repeated, tag = "4")]
+    pub regions: ::prost::alloc::vec::Vec<super::metapb::Region>,
+}
 /// Removes all keys of a range, `start_key` <= key < `end_key`, all or none.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RawDeleteRangeRequest {

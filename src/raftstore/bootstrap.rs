@@ -73,6 +73,14 @@ pub(super) fn put_initial_region(batch: &mut WriteBatch, region: &Region) {
     batch.put(Cf::Raft, keys::region_state(region.id), local_state.encode_to_vec());
 }
 
+/// Whose disks these are; `None` if they are new.
+///
+/// # Errors
+/// They cannot be read.
+pub fn store_name(engines: &Engines) -> Result<Option<StoreName>, StoreError> {
+    read_name(&*engines.kv.snapshot())
+}
+
 /// Whose data this is; `None` on a new disk.
 pub(super) fn read_name(kv: &dyn Snapshot) -> Result<Option<StoreName>, StoreError> {
     let Some(ident) = read::<StoreIdent>(kv, Cf::Raft, &keys::store_ident(), "store ident")? else {

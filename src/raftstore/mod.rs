@@ -73,7 +73,7 @@ mod store;
 mod task;
 mod transfer;
 
-pub use bootstrap::{INIT_INDEX, INIT_TERM, bootstrap_region, bootstrap_store};
+pub use bootstrap::{INIT_INDEX, INIT_TERM, bootstrap_region, bootstrap_store, store_name};
 pub use config::Config;
 pub use error::{StoreError, StoreName};
 pub use event::{Answer, CommandId, CommandResult, Effect, Event};

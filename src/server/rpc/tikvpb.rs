@@ -309,6 +309,27 @@ pub mod tikv_client {
                 .insert(GrpcMethod::new("tikvpb.Tikv", "RawCompareAndSwap"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn split_region(
+            &mut self,
+            request: impl tonic::IntoRequest<crate::proto::kvrpcpb::SplitRegionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<crate::proto::kvrpcpb::SplitRegionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/tikvpb.Tikv/SplitRegion");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("tikvpb.Tikv", "SplitRegion"));
+            self.inner.unary(req, path, codec).await
+        }
         /// From other stores.
         pub async fn raft(
             &mut self,
@@ -463,6 +484,13 @@ pub mod tikv_server {
             request: tonic::Request<crate::proto::kvrpcpb::RawCasRequest>,
         ) -> std::result::Result<
             tonic::Response<crate::proto::kvrpcpb::RawCasResponse>,
+            tonic::Status,
+        >;
+        async fn split_region(
+            &self,
+            request: tonic::Request<crate::proto::kvrpcpb::SplitRegionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<crate::proto::kvrpcpb::SplitRegionResponse>,
             tonic::Status,
         >;
         /// From other stores.
@@ -1025,6 +1053,54 @@ pub mod tikv_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RawCompareAndSwapSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tikvpb.Tikv/SplitRegion" => {
+                    #[allow(non_camel_case_types)]
+                    struct SplitRegionSvc<T: Tikv>(pub Arc<T>);
+                    impl<
+                        T: Tikv,
+                    > tonic::server::UnaryService<
+                        crate::proto::kvrpcpb::SplitRegionRequest,
+                    > for SplitRegionSvc<T> {
+                        type Response = crate::proto::kvrpcpb::SplitRegionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                crate::proto::kvrpcpb::SplitRegionRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Tikv>::split_region(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SplitRegionSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
