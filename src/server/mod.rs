@@ -1,5 +1,6 @@
 //! The programs: what has sockets, threads and a clock, around the core, which has none of them.
 
+pub mod client;
 pub mod disk;
 mod join;
 pub mod node;
