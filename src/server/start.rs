@@ -117,8 +117,7 @@ async fn start_store(
     let engine = |name| dir.open_engine(name).map_err(|error| error.to_string());
     let engines = Engines { kv: engine("kv")?, raft: engine("raft")? };
     let scheduler = SchedulerClient::connect(&settings.scheduler).await?;
-    let advertise =
-        if settings.advertise.is_empty() { address.to_string() } else { settings.advertise.clone() };
+    let advertise = advertised(settings, address)?;
     let config = |name: crate::raftstore::StoreName| settings.store_config(seed(name.store));
     let store = join::join(&scheduler, &engines, &advertise, config).await?;
     let folder = dir.open_folder().map_err(|error| error.to_string())?;
@@ -134,6 +133,20 @@ async fn start_store(
     tokio::spawn(reports::serve(scheduler.clone(), node.handle().clone(), for_scheduler));
     let receiving = Permits::new(AT_ONCE);
     Ok((Cluster { store: node.handle().clone(), files, receiving, scheduler }, node))
+}
+
+/// Where others reach the store.
+fn advertised(settings: &Settings, address: SocketAddr) -> Result<String, String> {
+    if !settings.advertise.is_empty() {
+        return Ok(settings.advertise.clone());
+    }
+    if address.ip().is_unspecified() {
+        return Err(format!(
+            "it listens at {address}, which nobody can call: give --advertise HOST:PORT, with a host that the other stores \
+             and the clients reach"
+        ));
+    }
+    Ok(address.to_string())
 }
 
 /// Different for each store, and for each start: two stores that draw the same timeouts would disturb each other again and again.
