@@ -65,6 +65,8 @@ pub struct Client {
     routes: Arc<Mutex<BTreeMap<Bytes, Route>>>,
     /// How long a request may take in all.
     patience: Duration,
+    /// Whether a request is repeated whose outcome nobody knows, where twice is as good as once.
+    repeats: bool,
 }
 
 /// What one attempt came to.
@@ -85,7 +87,13 @@ impl Client {
     pub async fn connect(scheduler: &str, patience: Duration) -> Result<Client, String> {
         let scheduler = SchedulerClient::connect(scheduler).await?;
         let peers = Peers::new(scheduler.clone());
-        Ok(Client { scheduler, peers, routes: Arc::default(), patience })
+        Ok(Client { scheduler, peers, routes: Arc::default(), patience, repeats: true })
+    }
+
+    /// The same client, but nothing is ever carried out twice: for whoever looks at the order in which things happen.
+    #[must_use]
+    pub fn without_repeats(self) -> Client {
+        Client { repeats: false, ..self }
     }
 
     /// The scheduler.
@@ -300,7 +308,7 @@ impl Client {
                 Attempt::Broken(why) => {
                     self.peers.forget(route.leader.store_id);
                     self.forget(key);
-                    if !is_repeatable {
+                    if !is_repeatable || !self.repeats {
                         return Err(ClientError::Undetermined(why));
                     }
                     unknown = Some(why);
