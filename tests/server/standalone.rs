@@ -1,7 +1,6 @@
 //! One server alone: stage 1, over a socket.
 
 use pretty_assertions::assert_eq;
-use raftkv::engine::{Engine, MemDisk};
 use raftkv::proto::kvrpcpb::{
     KeyRange, KvPair, RawBatchDeleteRequest, RawBatchGetRequest, RawBatchPutRequest, RawBatchScanRequest,
     RawCasRequest, RawDeleteRangeRequest, RawDeleteRequest, RawGetRequest, RawPutRequest, RawScanRequest,
@@ -98,15 +97,4 @@ fn bad_requests() {
         let found = client.raw_scan(scan).await.expect("an answer").into_inner().kvs;
         assert!(found[0].error.is_some(), "a scan tells an error in a pair");
     });
-}
-
-/// Two servers in one process are two servers: nothing is shared between engines in memory.
-#[test]
-fn engines_are_their_own() {
-    let (one, two) = (MemDisk::new(), MemDisk::new());
-    let open = |disk: &MemDisk| disk.open("data").expect("a new engine");
-    let mut batch = raftkv::engine::WriteBatch::new();
-    batch.put(raftkv::engine::Cf::Default, "k", "v");
-    open(&one).write(batch, true).expect("memory does not fail");
-    assert_eq!(open(&two).snapshot().get(raftkv::engine::Cf::Default, b"k").expect("a get"), None);
 }
