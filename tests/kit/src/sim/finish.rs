@@ -111,7 +111,8 @@ impl Sim {
             let there = self.peer_of(peer.store_id, region.id);
             there.is_some_and(|there| there.id() == peer.id && there.region() == region)
         };
-        members().all(is_there) && count == self.stores.values().map(|store| store.peers().count()).sum()
+        members().all(is_there)
+            && count == self.stores.values().map(|store| store.peers().count()).sum::<usize>()
     }
 
     fn same_data(&mut self) {
