@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(overlapping("", ""), [3, 1, 2, 4]);
         assert_eq!(overlapping("a", "b"), [3]);
         assert_eq!(overlapping("c", "h"), [1], "an end is not inside");
-        assert_eq!(overlapping("h", "k"), [], "nobody holds these");
+        assert_eq!(overlapping("h", "k"), Vec::<RegionId>::new(), "nobody holds these");
         assert_eq!(overlapping("d", "l"), [1, 2]);
         assert_eq!(overlapping("z", ""), [4]);
         let neighbours = |id| meta.neighbours(id).map(|region| region.id).collect::<Vec<_>>();

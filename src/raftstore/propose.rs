@@ -204,7 +204,7 @@ impl Peer {
     /// # Errors
     /// `RaftEntryTooLarge`: see [`Config::entry_max_size`].
     fn check_entry_size(&self, config: &Config, size: usize) -> Result<(), Error> {
-        // LAB 2b BEGIN
+        // LAB 2b BEGIN: Config
         if size > config.entry_max_size {
             return Err(region_error::raft_entry_too_large(self.region_id(), size));
         }

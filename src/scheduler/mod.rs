@@ -272,8 +272,12 @@ impl Scheduler {
         Cluster { id: self.cluster_id, max_peer_count: self.config.replicas as u32 }
     }
 
-    /// A client that does not know the cluster yet says 0.
-    fn check_header(&self, header: Option<RequestHeader>) -> Result<(), SchedulerError> {
+    /// Is the asker's cluster this one? One that does not know its cluster yet says 0. The calls that take a request
+    /// look for themselves; for the others it is up to their caller.
+    ///
+    /// # Errors
+    /// [`SchedulerError::WrongCluster`].
+    pub fn check_header(&self, header: Option<RequestHeader>) -> Result<(), SchedulerError> {
         match header.unwrap_or_default().cluster_id {
             0 => Ok(()),
             theirs if theirs == self.cluster_id => Ok(()),
@@ -281,8 +285,11 @@ impl Scheduler {
         }
     }
 
-    /// What all calls of stores need, except those before there is a cluster.
-    fn check_call(&self, header: Option<RequestHeader>) -> Result<(), SchedulerError> {
+    /// What all calls need, except those before there is a cluster.
+    ///
+    /// # Errors
+    /// As for [`Scheduler::check_header`]; [`SchedulerError::NotBootstrapped`].
+    pub fn check_call(&self, header: Option<RequestHeader>) -> Result<(), SchedulerError> {
         self.check_header(header)?;
         if self.bootstrapped { Ok(()) } else { Err(SchedulerError::NotBootstrapped) }
     }

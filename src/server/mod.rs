@@ -8,6 +8,7 @@ pub mod peers;
 pub mod process;
 mod reports;
 pub mod rpc;
+pub mod scheduler;
 pub mod scheduler_client;
 pub mod service;
 pub mod settings;

@@ -5,6 +5,7 @@ mod shapes;
 mod strangers;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use raftkv::proto::pdpb::GetRegionResponse;
@@ -96,6 +97,11 @@ impl Cluster {
             engine: EngineKind::Memory,
             ..Settings::default()
         }
+    }
+
+    /// Where the scheduler's status page is.
+    pub fn status(&self) -> SocketAddr {
+        self.scheduler.status_address().expect("it has one")
     }
 
     pub fn scheduler(&self) -> &scheduler::Running {

@@ -17,7 +17,7 @@ async fn until_stores(client: &Client, key: &str, wanted: &[u64]) {
 }
 
 async fn order(cluster: &Cluster, kind: &str, region: u64, store: u64) {
-    let url = format!("http://{}/operators", cluster.scheduler().status_address());
+    let url = format!("http://{}/operators", cluster.status());
     let body = serde_json::json!({"kind": kind, "region": region, "store": store});
     until("the scheduler takes the order", || async {
         let (url, body) = (url.clone(), body.clone());

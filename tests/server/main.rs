@@ -1,0 +1,8 @@
+//! The programs as their clients see them: real sockets on the loopback address, ports that the system picks, and a
+//! limit on how long each test may take.
+
+mod cluster;
+#[cfg(feature = "rocksdb")]
+mod processes;
+mod scheduler;
+mod standalone;
