@@ -143,7 +143,7 @@ pub struct Args {
     /// How many peers a region should have [default: 3]
     #[arg(long, value_name = "N")]
     replicas: Option<usize>,
-    /// Bring regions to that many peers, and replace peers that are down [default: false]
+    /// Bring regions to that many peers, and replace peers that are down [default: true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     repair: Option<bool>,
     /// A peer that its leader has not heard from for so long is down for good [default: 1800]
