@@ -45,13 +45,15 @@ fn all_calls() {
         assert_eq!(client.raw_batch_put(batch).await.expect("a put").into_inner().error, "");
         let get = |key: &'static str| RawGetRequest { key: key.into(), ..Default::default() };
         assert_eq!(client.raw_get(get("b")).await.expect("a get").into_inner().value, "2");
-        let many = RawBatchGetRequest { keys: vec!["c".into(), "x".into(), "a".into()], ..Default::default() };
+        let many =
+            RawBatchGetRequest { keys: vec!["c".into(), "x".into(), "a".into()], ..Default::default() };
         let found = client.raw_batch_get(many).await.expect("a get").into_inner().pairs;
         assert_eq!(found, [pair("c", "3"), pair("a", "1")]);
         let delete = RawDeleteRequest { key: "a".into(), ..Default::default() };
         assert_eq!(client.raw_delete(delete).await.expect("a delete").into_inner().error, "");
         assert!(client.raw_get(get("a")).await.expect("a get").into_inner().not_found);
-        let scan = RawScanRequest { start_key: "b".into(), end_key: "e".into(), limit: 2, ..Default::default() };
+        let scan =
+            RawScanRequest { start_key: "b".into(), end_key: "e".into(), limit: 2, ..Default::default() };
         let found = client.raw_scan(scan).await.expect("a scan").into_inner().kvs;
         assert_eq!(found, [pair("b", "2"), pair("c", "3")]);
         let ranges = [("d", ""), ("b", "c")]
@@ -60,7 +62,12 @@ fn all_calls() {
         let scans = RawBatchScanRequest { ranges, each_limit: 5, ..Default::default() };
         let found = client.raw_batch_scan(scans).await.expect("a scan").into_inner().kvs;
         assert_eq!(found, [pair("d", "4"), pair("e", "5"), pair("b", "2")]);
-        let swap = RawCasRequest { key: "b".into(), value: "6".into(), previous_value: "2".into(), ..Default::default() };
+        let swap = RawCasRequest {
+            key: "b".into(),
+            value: "6".into(),
+            previous_value: "2".into(),
+            ..Default::default()
+        };
         assert!(client.raw_compare_and_swap(swap).await.expect("a swap").into_inner().succeed);
         let keys = vec!["c".into(), "d".into()];
         let batch = RawBatchDeleteRequest { keys, ..Default::default() };

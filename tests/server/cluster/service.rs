@@ -81,7 +81,8 @@ fn a_value_that_is_too_large() {
     run(async {
         let cluster = Cluster::start(1).await;
         let address = cluster.scheduler().address().to_string();
-        let client = Client::connect(&address, Duration::from_millis(500)).await.expect("the scheduler is there");
+        let client =
+            Client::connect(&address, Duration::from_millis(500)).await.expect("the scheduler is there");
         let error = client.put("default", b"k", &vec![7; 9 << 20]).await.expect_err("8 MiB is the most");
         assert!(error.to_string().contains("9437"), "{error}");
         client.put("default", b"k", &vec![7; 7 << 20]).await.expect("7 MiB go through");

@@ -16,9 +16,8 @@ async fn until_stores(client: &Client, key: &str, wanted: &[u64]) {
     .await;
 }
 
-async fn order(cluster: &Cluster, kind: &str, region: u64, store: u64) {
+async fn order(cluster: &Cluster, body: serde_json::Value) {
     let url = format!("http://{}/operators", cluster.status());
-    let body = serde_json::json!({"kind": kind, "region": region, "store": store});
     until("the scheduler takes the order", || async {
         let (url, body) = (url.clone(), body.clone());
         let sent = tokio::task::spawn_blocking(move || ureq::post(&url).send_json(body)).await;
@@ -75,7 +74,8 @@ fn another_leader() {
         let found = region(&client, "a").await;
         let (known, leader) = (found.region.expect("a region"), found.leader.expect("a leader"));
         let to = known.peers.iter().find(|peer| peer.id != leader.id).expect("it has three peers").store_id;
-        order(&cluster, "transfer-leader", known.id, to).await;
+        let body = serde_json::json!({"kind": "transfer-leader", "region": known.id, "store": to});
+        order(&cluster, body).await;
         until("the other store leads", || async {
             (region(&client, "a").await.leader?.store_id == to).then_some(())
         })
@@ -100,13 +100,13 @@ fn a_store_takes_anothers_place() {
             all.push(store.id);
         }
         all.sort_unstable();
-        let known = region(&client, "k").await.region.expect("a region");
-        let new = *all.iter().find(|id| known.peer_on(**id).is_none()).expect("the new store has no peer yet");
-        order(&cluster, "add-peer", known.id, new).await;
-        until_stores(&client, "k", &all).await;
-        let leader = region(&client, "k").await.leader.expect("a leader").store_id;
-        let old = known.peers.iter().find(|peer| peer.store_id != leader).expect("it has three peers").store_id;
-        order(&cluster, "remove-peer", known.id, old).await;
+        let found = region(&client, "k").await;
+        let (known, leader) = (found.region.expect("a region"), found.leader.expect("a leader"));
+        let new =
+            *all.iter().find(|id| known.peer_on(**id).is_none()).expect("the new store has no peer yet");
+        let old = known.peers.iter().find(|peer| peer.id != leader.id).expect("it has three peers").store_id;
+        let body = serde_json::json!({"kind": "move-peer", "region": known.id, "from": old, "store": new});
+        order(&cluster, body).await;
         let left: Vec<u64> = all.into_iter().filter(|id| *id != old).collect();
         until_stores(&client, "k", &left).await;
         assert_eq!(client.scan("default", b"", b"", 1000).await.expect("a scan").len(), 50);

@@ -33,7 +33,9 @@ fn garbage_on_the_port() {
         let cluster = Cluster::start(1).await;
         let address = cluster.stores()[0].address;
         let silent = TcpStream::connect(address).await.expect("the store listens");
-        for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00"] {
+        for garbage in
+            [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00"]
+        {
             let mut stream = TcpStream::connect(address).await.expect("the store listens");
             // It may hang up before it has read everything.
             let _ = stream.write_all(garbage).await;

@@ -75,7 +75,8 @@ fn the_leader_again_and_again() {
     let seed = lab.seeds(1).next().expect("one");
     run(async {
         let mut cluster = Cluster::start(3).await;
-        let load = Load { begun: Instant::now(), answered: AtomicU64::new(0), is_over: AtomicBool::new(false) };
+        let load =
+            Load { begun: Instant::now(), answered: AtomicU64::new(0), is_over: AtomicBool::new(false) };
         let load = Arc::new(load);
         let mut clients = tokio::task::JoinSet::new();
         for id in 0..4 {
@@ -140,6 +141,9 @@ fn a_store_that_was_away() {
         process.terminate();
         let (status, log) = process.ended().await;
         assert!(status.success(), "{log}");
-        assert!(log.contains("restored from a snapshot"), "its log had a gap that only a snapshot closes: {log}");
+        assert!(
+            log.contains("restored from a snapshot"),
+            "its log had a gap that only a snapshot closes: {log}"
+        );
     });
 }

@@ -144,6 +144,7 @@ impl Cluster {
 
 fn store_flags(scheduler: &str, folder: &Path) -> Vec<String> {
     let folder = folder.to_string_lossy().into_owned();
-    let flags = ["--listen", "127.0.0.1:0", "--status", "none", "--scheduler", scheduler, "--data-dir", &folder];
+    let flags =
+        ["--listen", "127.0.0.1:0", "--status", "none", "--scheduler", scheduler, "--data-dir", &folder];
     flags.map(str::to_string).to_vec()
 }

@@ -15,7 +15,10 @@ fn it_ends_in_order() {
             clients.spawn(async move {
                 for round in 0..10 {
                     let key = format!("k{n}-{round}");
-                    client.put("default", key.as_bytes(), b"v").await.unwrap_or_else(|error| panic!("{key}: {error}"));
+                    client
+                        .put("default", key.as_bytes(), b"v")
+                        .await
+                        .unwrap_or_else(|error| panic!("{key}: {error}"));
                 }
             });
         }

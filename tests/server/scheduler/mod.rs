@@ -49,6 +49,7 @@ fn settings() -> Settings {
         status: "127.0.0.1:0".to_string(),
         engine: EngineKind::Memory,
         cluster_id: Some(CLUSTER),
+        repair: false,
         ..Settings::default()
     }
 }
