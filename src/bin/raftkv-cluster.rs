@@ -2,6 +2,8 @@
 //!
 //! What it starts are the programs beside it, with the flags that it prints: any of them can be killed, and started again by hand.
 
+#![expect(clippy::disallowed_methods, reason = "a program around the core, like src/server")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;

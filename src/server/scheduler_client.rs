@@ -65,7 +65,6 @@ impl SchedulerClient {
     }
 
     /// What every request begins with.
-    #[expect(clippy::unnecessary_wraps, reason = "as the messages have it")]
     pub fn header(&self) -> Option<RequestHeader> {
         Some(RequestHeader { cluster_id: self.cluster, ..Default::default() })
     }

@@ -145,8 +145,8 @@ impl Settings {
         for (name, address) in
             [("listen", &self.listen), ("advertise", &self.advertise), ("scheduler", &self.scheduler)]
         {
-            let may_be_empty = name == "advertise";
-            if !(may_be_empty && address.is_empty()) && !is_address(address) {
+            let is_left_out = name == "advertise" && address.is_empty();
+            if !is_left_out && !is_address(address) {
                 return Err(format!(
                     "{name} = `{address}`: an address is `host:port`, such as 127.0.0.1:20160"
                 ));

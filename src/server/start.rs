@@ -67,7 +67,7 @@ pub async fn start(settings: &Settings) -> Result<Running, String> {
     } else {
         let metrics = Metrics::new(&registry).map_err(metrics_error)?;
         let (cluster, node) = start_store(settings, &dir, address, metrics).await?;
-        (Backend::Cluster(cluster), Some(node))
+        (Backend::Cluster(Box::new(cluster)), Some(node))
     };
     let calls = Arc::new(AtomicUsize::new(0));
     let service = Service::new(backend, calls.clone(), &registry).map_err(metrics_error)?;

@@ -31,7 +31,7 @@ pub enum Backend {
     /// One engine, on this machine alone.
     Standalone(StandaloneStorage),
     /// A store of a cluster.
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 /// What a store of a cluster needs to serve.

@@ -65,7 +65,7 @@ fn a_snapshot_only_where_entries_are_gone(#[case] has: u64) {
     let mut net = leader(&lab);
     let mail = refuses(&mut net, has);
     assert_eq!(snapshots(&mail), [(6, 1)], "follower 2 has entries up to {has}, the log begins with 7");
-    assert_eq!(appends(&mail), [], "either a snapshot or appends");
+    assert_eq!(appends(&mail), Vec::<u64>::new(), "either a snapshot or appends");
     let mut net = leader(&lab);
     let mail = refuses(&mut net, 6);
     assert_eq!(snapshots(&mail), [], "a follower with entries up to 6 needs those from 7 on");
@@ -174,7 +174,7 @@ fn a_lost_snapshot_is_sent_again() {
         net.hand(heartbeat_reply(2, 1).term(2));
         let mail = net.mail(2);
         assert_eq!(snapshots(&mail), [(6, 1)], "round {round}: a lost snapshot is sent again");
-        assert_eq!(appends(&mail), []);
+        assert_eq!(appends(&mail), Vec::<u64>::new());
     }
 }
 
@@ -184,7 +184,7 @@ fn a_lost_acknowledgement_is_found_out() {
     let lab = lab!();
     let mut net = waits_for_snapshot(&lab);
     net.report_snapshot(1, 2, true);
-    assert_eq!(appends(&net.mail(2)), [], "the acknowledgement may be on its way");
+    assert_eq!(appends(&net.mail(2)), Vec::<u64>::new(), "the acknowledgement may be on its way");
     net.hand(heartbeat_reply(2, 1).term(2));
     let mail = net.mail(2);
     assert_eq!(
