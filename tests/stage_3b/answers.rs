@@ -3,14 +3,18 @@
 use pretty_assertions::assert_eq;
 use raftkv::error::{Error, Rejection};
 use raftkv::proto::eraftpb::ConfChangeType::{self, AddLearnerNode, AddNode, RemoveNode};
-use raftkv::proto::metapb::{Peer, PeerRole, Region};
+use raftkv::proto::eraftpb::{Entry, Message, MessageType};
+use raftkv::proto::metapb::{Peer, PeerRole};
+use raftkv::proto::raft_serverpb::RaftMessage;
 use raftkv::raftstore::{CommandResult, Config, Event};
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::change_peer;
 use rstest::rstest;
 
-use crate::alone::{Alone, quiet, refused};
-use crate::lone::{ID, Lone, at, change, go, hello, peer, put, region};
+use crate::lone::{Lone, Said, quiet};
+use crate::messages::{
+    ID, Vary, add, as_of, at, change, change_entry, go, hello, message, peer, put_in, refused, region, remove,
+};
 
 fn is_undetermined(result: &CommandResult) -> bool {
     matches!(result, Err(Error::Undetermined(_)))
@@ -20,21 +24,17 @@ fn is_bad(result: &CommandResult) -> bool {
     matches!(result, Err(Error::Rejected(Rejection::BadCommand(_))))
 }
 
-fn last_index(lone: &Lone) -> u64 {
-    lone.store().peer(ID).expect("it is there").node().raft().log().last_index()
-}
-
 /// A leader that is told to go: those who wait there get an answer, each one. It says that nobody knows: the commands
 /// are in the log, and others may carry them out.
 #[rstest]
 #[case::told(go(peer(1), 6))]
 #[case::a_later_peer_comes(hello(peer(2), at(12, 1), 9))]
-fn a_destroyed_peer_answers(#[case] end: raftkv::proto::raft_serverpb::RaftMessage) {
+fn a_destroyed_peer_answers(#[case] end: RaftMessage) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let mut ids: Vec<u64> = (0..3).map(|_| lone.command(put("c", (3, 5))).0).collect();
-    ids.push(lone.command(change(RemoveNode, peer(3), (3, 5))).0);
+    let mut ids: Vec<u64> = (0..3).map(|_| lone.begin(put_in(&region(), "c")).0).collect();
+    ids.push(lone.begin(change(&region(), remove(peer(3)))).0);
     let said = lone.tell(end);
     let answered: Vec<u64> = said.replies.iter().map(|(id, _)| *id).collect();
     assert_eq!(answered, ids, "everyone who waited, once");
@@ -43,7 +43,7 @@ fn a_destroyed_peer_answers(#[case] end: raftkv::proto::raft_serverpb::RaftMessa
         "Undetermined: {:?}",
         said.replies
     );
-    let (_, said) = lone.command(put("c", (3, 5)));
+    let (_, said) = lone.begin(put_in(&region(), "c"));
     let Some((_, Err(Error::Region(error)))) = said.replies.first() else { panic!("{:?}", said.replies) };
     assert!(error.region_not_found.is_some(), "from now on the region is not here: {error:?}");
 }
@@ -53,12 +53,12 @@ fn a_destroyed_peer_answers(#[case] end: raftkv::proto::raft_serverpb::RaftMessa
 #[test]
 fn a_removed_leader_answers() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let (before, _) = lone.command(put("c", (3, 5)));
-    let (removal, _) = lone.command(change(RemoveNode, peer(1), (3, 5)));
-    let committed = last_index(&lone);
-    let behind: Vec<u64> = (0..2).map(|_| lone.command(put("e", (3, 5))).0).collect();
+    let (before, _) = lone.begin(put_in(&region(), "c"));
+    let (removal, _) = lone.begin(change(&region(), remove(peer(1))));
+    let committed = lone.last_index(ID);
+    let behind: Vec<u64> = (0..2).map(|_| lone.begin(put_in(&region(), "e")).0).collect();
     let said = lone.acknowledge_up_to(2, committed);
     let ok: Vec<u64> = said.replies.iter().filter(|(_, result)| result.is_ok()).map(|(id, _)| *id).collect();
     assert_eq!(ok, [before, removal], "what is committed is carried out, and answered");
@@ -68,7 +68,7 @@ fn a_removed_leader_answers() {
     assert_eq!(said.replies.len(), 4, "each once");
     let peer_1 = lone.store().peer(ID).expect("it stays until it is told to go");
     assert!(!peer_1.is_leader(), "it does not lead any more (thesis, section 4.2.2)");
-    let (_, said) = lone.command(put("c", (3, 6)));
+    let (_, said) = lone.begin(put_in(&as_of(6), "c"));
     let Some((_, Err(Error::Region(error)))) = said.replies.first() else { panic!("{:?}", said.replies) };
     assert!(error.not_leader.is_some(), "NotLeader: {error:?}");
     assert_eq!(lone.tell(go(peer(1), 6)).replies.len(), 0, "and nobody is answered twice");
@@ -79,11 +79,11 @@ fn a_removed_leader_answers() {
 #[test]
 fn a_leader_that_stays_answers_in_time() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let (removal, _) = lone.command(change(RemoveNode, peer(3), (3, 5)));
-    let committed = last_index(&lone);
-    let (behind, _) = lone.command(put("e", (3, 5)));
+    let (removal, _) = lone.begin(change(&region(), remove(peer(3))));
+    let committed = lone.last_index(ID);
+    let (behind, _) = lone.begin(put_in(&region(), "e"));
     let said = lone.acknowledge_up_to(2, committed);
     let answered: Vec<u64> = said.replies.iter().map(|(id, _)| *id).collect();
     assert_eq!(answered, [removal], "what is behind is not committed yet: {:?}", said.replies);
@@ -96,27 +96,26 @@ fn a_leader_that_stays_answers_in_time() {
 #[test]
 fn a_removed_follower_answers() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let ids: Vec<u64> = (0..2).map(|_| lone.command(put("c", (3, 5))).0).collect();
-    let last = last_index(&lone);
-    let term = lone.store().peer(ID).expect("it is there").term() + 1;
+    let ids: Vec<u64> = (0..2).map(|_| lone.begin(put_in(&region(), "c")).0).collect();
+    let last = lone.last_index(ID);
+    let term = lone.peer(ID).term() + 1;
     // The next leader has nothing of it, and removes this peer.
-    let removal = crate::lone::change_entry(last - 1, &change(RemoveNode, peer(1), (3, 5)));
-    let entry = raftkv::proto::eraftpb::Entry { term, ..removal };
-    let append = raftkv::proto::eraftpb::Message {
+    let removal = change_entry(last - 1, &change(&region(), remove(peer(1))));
+    let append = Message {
         index: last - 2,
         log_term: term - 1,
-        entries: vec![entry],
+        entries: vec![Entry { term, ..removal }],
         commit: last - 1,
-        ..crate::lone::message(raftkv::proto::eraftpb::MessageType::MsgAppend, term)
+        ..message(MessageType::MsgAppend, term)
     };
-    let said = lone.tell(crate::lone::from(2, append));
+    let said = lone.hear(&region(), peer(2), append);
     assert!(lone.store().peer(ID).is_some_and(|peer| peer.is_removed()));
     let answered: Vec<u64> = said.replies.iter().map(|(id, _)| *id).collect();
     assert_eq!(answered, ids, "each once: {:?}", said.replies);
     assert!(said.replies.iter().all(|(_, result)| result.is_err()));
-    assert_eq!(lone.store().peer(ID).expect("it is there").pending(), 0);
+    assert_eq!(lone.peer(ID).pending(), 0);
 }
 
 /// What makes no sense is refused before it gets into the log: to add a peer that is there, or a second one on a store;
@@ -134,44 +133,43 @@ fn a_removed_follower_answers() {
 #[case::without_a_store(AddNode, at(9, 0))]
 fn a_change_that_makes_no_sense(#[case] kind: ConfChangeType, #[case] whom: Peer) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let last = last_index(&lone);
-    let (id, said) = lone.command(change(kind, whom, (3, 5)));
+    let last = lone.last_index(ID);
+    let (id, said) = lone.begin(change(&region(), change_peer(kind, whom)));
     let (replied, result) = said.replies.first().expect("a refusal comes at once");
     assert_eq!((*replied, said.replies.len()), (id, 1));
     assert!(is_bad(result), "BadCommand: {result:?}");
-    assert_eq!(last_index(&lone), last, "and the log has nothing of it");
-    let (_, said) = lone.command(change(AddNode, peer(4), (3, 5)));
+    assert_eq!(lone.last_index(ID), last, "and the log has nothing of it");
+    let (_, said) = lone.begin(change(&region(), add(peer(4))));
     assert_eq!(said.replies.len(), 0, "a change that makes sense is taken");
-    assert_eq!(last_index(&lone), last + 1);
+    assert_eq!(lone.last_index(ID), last + 1);
 }
 
 /// A change of the region is a log entry, and as large as one may be.
 #[test]
 fn a_large_change() {
     let _lab = lab!();
-    let mut alone =
-        Alone::leader_of(Config { entry_max_size: 1000, ..quiet() }, &crate::alone::region("b", "p", 1));
-    let before = alone.peer(ID).node().raft().log().last_index();
-    let mut request = alone.change(ID, change_peer(AddNode, at(72, 2)));
+    let alone = region().of([peer(1)]);
+    let mut lone = Lone::leader_of(Config { entry_max_size: 1000, ..quiet() }, &alone);
+    let before = lone.last_index(ID);
+    let mut request = change(&alone, add(peer(2)));
     request.header.as_mut().expect("it has one").uuid = vec![7; 2000].into();
-    let error = refused(alone.ask(&request));
+    let error = refused(lone.ask(&request));
     assert!(error.raft_entry_too_large.is_some(), "RaftEntryTooLarge: {error:?}");
-    assert_eq!(alone.peer(ID).node().raft().log().last_index(), before);
+    assert_eq!(lone.last_index(ID), before);
 }
 
 /// The last peer of a region is not removed: its data would be gone.
 #[test]
 fn the_last_one_stays() {
     let _lab = lab!();
-    let alone = Region { peers: vec![peer(1)], ..region() };
-    let mut lone = Lone::with(std::slice::from_ref(&alone));
-    lone.tick(50);
-    let (_, said) = lone.command(change(RemoveNode, peer(1), (3, 5)));
+    let alone = region().of([peer(1)]);
+    let mut lone = Lone::leader_of(quiet(), &alone);
+    let (_, said) = lone.begin(change(&region(), remove(peer(1))));
     assert!(said.replies.first().is_some_and(|(_, result)| is_bad(result)), "BadCommand: {:?}", said.replies);
-    assert_eq!(lone.store().peer(ID).expect("it is there").region(), &alone);
-    let (_, said) = lone.command(change(AddNode, peer(4), (3, 5)));
+    assert_eq!(lone.region(ID), &alone);
+    let (_, said) = lone.begin(change(&region(), add(peer(4))));
     assert!(
         said.replies.first().is_some_and(|(_, result)| result.is_ok()),
         "one may come: {:?}",
@@ -184,22 +182,22 @@ fn the_last_one_stays() {
 #[test]
 fn one_change_at_a_time() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let busy = |said: &crate::lone::Said| match said.replies.first() {
+    let busy = |said: &Said| match said.replies.first() {
         Some((_, Err(Error::Region(error)))) => error.server_is_busy.is_some(),
         _ => false,
     };
-    let (first, said) = lone.command(change(AddNode, peer(4), (3, 5)));
+    let (first, said) = lone.begin(change(&region(), add(peer(4))));
     assert_eq!(said.replies.len(), 0, "the first is taken");
-    let (_, said) = lone.command(change(RemoveNode, peer(3), (3, 5)));
+    let (_, said) = lone.begin(change(&region(), remove(peer(3))));
     assert!(busy(&said), "ServerIsBusy: {:?}", said.replies);
-    let (second, said) = lone.command(put("c", (3, 5)));
+    let (second, said) = lone.begin(put_in(&region(), "c"));
     assert_eq!(said.replies.len(), 0, "a put is taken meanwhile");
     let said = lone.acknowledge(2);
     let ok: Vec<u64> = said.replies.iter().filter(|(_, result)| result.is_ok()).map(|(id, _)| *id).collect();
     assert_eq!(ok, [first, second], "{:?}", said.replies);
-    let (_, said) = lone.command(change(RemoveNode, peer(3), (3, 6)));
+    let (_, said) = lone.begin(change(&as_of(6), remove(peer(3))));
     assert_eq!(said.replies.len(), 0, "the first is done: the next is taken");
 }
 
@@ -207,9 +205,9 @@ fn one_change_at_a_time() {
 #[test]
 fn the_answer_has_the_region() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let term = lone.elect();
-    let (id, _) = lone.command(change(AddNode, peer(4), (3, 5)));
+    let mut lone = Lone::new(&[region()]);
+    lone.elect();
+    let (id, _) = lone.begin(change(&region(), add(peer(4))));
     let said = lone.acknowledge(2);
     let (replied, result) = said.replies.first().expect("it is committed");
     assert_eq!((*replied, said.replies.len()), (id, 1));
@@ -217,17 +215,17 @@ fn the_answer_has_the_region() {
     let change = response.admin_response.as_ref().and_then(|admin| admin.change_peer.as_ref());
     let region = change.and_then(|change| change.region.as_ref()).expect("the region as it is then");
     assert_eq!(region.peers, [peer(1), peer(2), peer(3), peer(4)]);
-    assert_eq!(Some(region), lone.store().peer(ID).map(|peer| peer.region()));
-    assert_eq!(response.header.as_ref().map(|header| header.current_term), Some(term));
+    assert_eq!(region, lone.region(ID));
+    assert_eq!(response.header.as_ref().map(|header| header.current_term), Some(lone.peer(ID).term()));
 }
 
 /// Commands and the word to go come together: each command has its one answer.
 #[test]
 fn all_at_once() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let command = |id: u64| Event::Command { id, request: put("c", (3, 5)) };
+    let command = |id: u64| Event::Command { id, request: put_in(&region(), "c") };
     let said = lone.give([command(101), command(102), Event::RaftMessage(go(peer(1), 6)), command(103)]);
     let mut answered: Vec<u64> = said.replies.iter().map(|(id, _)| *id).collect();
     answered.sort_unstable();

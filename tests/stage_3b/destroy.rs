@@ -3,16 +3,15 @@
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::Fault as WriteFault;
-use raftkv::proto::eraftpb::ConfChangeType;
-use raftkv::proto::metapb::Region;
 use raftkv::proto::raft_serverpb::PeerState;
 use raftkv::raftstore::{Event, SnapFileSet, SnapKey};
 use raftkv_testkit::lab;
 use rstest::rstest;
 
-use crate::lone::{
-    BEGIN, ID, Lone, NEXT, append, at, change, change_entry, command_entry, epoch, go, hello, next_region,
-    peer, put, region, snapshot,
+use crate::lone::Lone;
+use crate::messages::{
+    BEGIN, ID, NEXT, Vary, append, at, change, change_entry, entry, go, hello, next_region, peer, put_in,
+    region, remove, snapshot,
 };
 
 const KEY: SnapKey = SnapKey { region: ID, term: 6, index: 40 };
@@ -21,9 +20,9 @@ const ALL: &str = "acegikmoqsuwy";
 
 /// Region 7 and its neighbour, with a log.
 fn two_regions() -> Lone {
-    let mut lone = Lone::with(&[region(), next_region()]);
-    let puts = (6..=8).map(|index| command_entry(index, &put("c", (3, 5)))).collect();
-    lone.tell(append(BEGIN, 5, puts));
+    let mut lone = Lone::with_letters(&[region(), next_region()]);
+    let puts = (6..=8).map(|index| entry(index, &put_in(&region(), "c"))).collect();
+    lone.tell(append(&region(), BEGIN, puts));
     assert_eq!((lone.entries_on_disk(ID), lone.letters()), (vec![6, 7, 8], ALL.to_string()));
     lone
 }
@@ -33,7 +32,7 @@ fn nothing_is_left(lone: &Lone) {
     assert_eq!(lone.letters(), "aqsuwy", "its data is gone, in every column family; that of others is there");
     assert_eq!(lone.entries_on_disk(ID), [0_u64; 0], "its log is gone");
     assert_eq!(lone.raft_state(ID), None, "its Raft state is gone: a later peer must not inherit it");
-    assert!(!lone.has_apply_state(ID), "its apply state is gone");
+    assert_eq!(lone.apply_state(ID), None, "its apply state is gone");
     assert!(!lone.has_removed_peer(ID), "so is the record that says who it was");
     assert_eq!(lone.store().meta().region(ID), None, "nobody holds these keys here any more");
     assert_eq!(lone.store().meta().region(NEXT), Some(&next_region()), "the neighbour is where it was");
@@ -52,13 +51,13 @@ fn what_goes_and_what_stays(
     let _lab = lab!();
     let mut lone = two_regions();
     if has_applied {
-        let command = change(ConfChangeType::RemoveNode, peer(1), (3, 5));
-        lone.tell(append(8, 5, vec![change_entry(9, &command)]));
+        let command = change(&region(), remove(peer(1)));
+        lone.tell(append(&region(), 8, vec![change_entry(9, &command)]));
         assert!(lone.has_removed_peer(ID), "its region does not name it any more: who it was is recorded");
     }
     lone.tell(go(peer(1), 6));
     if restarted {
-        lone.restart(true);
+        lone.power_cut();
     }
     nothing_is_left(&lone);
     let gone = lone.region_state(ID).and_then(|state| state.region).expect("the tombstone has an edition");
@@ -85,7 +84,7 @@ fn the_tombstone_is_safe() {
     );
     // The neighbour stands for election, which is synced on the raft engine, and takes the deletion of the log with it.
     lone.tick(30);
-    lone.restart(true);
+    lone.power_cut();
     nothing_is_left(&lone);
 }
 
@@ -173,7 +172,7 @@ fn a_load_is_done_again_first() {
     let mut lone = two_regions();
     lone.receive(snapshot(KEY, &region()), 1);
     lone.tell(go(peer(1), 6));
-    lone.restart(true);
+    lone.power_cut();
     assert_eq!(lone.peer_id(ID), Some(1));
     assert_eq!(lone.tick(1).loads(), [KEY]);
     lone.tell(go(peer(1), 6));
@@ -189,17 +188,17 @@ fn late_results_touch_nobody() {
     let mut lone = two_regions();
     lone.tell(go(peer(1), 6));
     lone.tell(hello(peer(2), at(12, 1), 7));
-    let new = Region { peers: vec![peer(2), peer(3), at(12, 1)], region_epoch: epoch(3, 7), ..region() };
+    let new = region().of([peer(2), peer(3), at(12, 1)]).edition(7, 30);
     let key = SnapKey { index: 50, ..KEY };
     assert_eq!(lone.receive(snapshot(key, &new), 2).loads(), [key]);
     lone.loaded(KEY);
-    let peer = lone.store().peer(ID).expect("it is there");
+    let peer = lone.peer(ID);
     assert_eq!(
         peer.node().storage().loading(),
         Some(key),
         "an old snapshot's end is not the end of this one"
     );
     lone.loaded(key);
-    let peer = lone.store().peer(ID).expect("it is there");
+    let peer = lone.peer(ID);
     assert_eq!((peer.node().storage().loading(), peer.apply_state().applied_index), (None, 50));
 }

@@ -2,15 +2,18 @@
 
 use pretty_assertions::assert_eq;
 use raftkv::error::Error;
-use raftkv::proto::eraftpb::ConfChangeType::{AddNode, RemoveNode};
-use raftkv::proto::metapb::{Peer, Region};
+use raftkv::proto::metapb::{Region, RegionEpoch};
+use raftkv::proto::raft_cmdpb::RaftCmdRequest;
 use raftkv::raftstore::CommandResult;
 use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Setup, batch_split, change_peer, put_request};
+use raftkv_testkit::requests::put;
+use raftkv_testkit::sim::{Setup, Sim, batch_split, put_request};
 use rstest::rstest;
 
-use crate::lone::{
-    BEGIN, ID, Lone, append, at, change, change_entry, command_entry, epoch, next_region, peer, put, region,
+use crate::lone::Lone;
+use crate::messages::{
+    BEGIN, ID, Vary, add, append, as_of, at, change, change_entry, entry, epoch, next_region, peer, put_in,
+    region, remove,
 };
 
 fn current_regions(result: &CommandResult) -> Option<&[Region]> {
@@ -18,8 +21,8 @@ fn current_regions(result: &CommandResult) -> Option<&[Region]> {
     error.epoch_not_match.as_ref().map(|error| &error.current_regions[..])
 }
 
-fn edition(lone: &Lone) -> (Option<raftkv::proto::metapb::RegionEpoch>, Vec<u64>) {
-    let region = lone.store().peer(ID).expect("it is there").region();
+fn edition(lone: &Lone) -> (Option<RegionEpoch>, Vec<u64>) {
+    let region = lone.region(ID);
     (region.region_epoch, region.peers.iter().map(|peer| peer.id).collect())
 }
 
@@ -28,84 +31,78 @@ fn edition(lone: &Lone) -> (Option<raftkv::proto::metapb::RegionEpoch>, Vec<u64>
 #[test]
 fn each_change_counts_once() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let add = change(AddNode, peer(4), (3, 5));
-    lone.tell(append(BEGIN, 5, vec![change_entry(6, &add)]));
-    assert_eq!(edition(&lone), (epoch(3, 6), vec![1, 2, 3, 4]));
-    let remove = change(RemoveNode, peer(2), (3, 6));
-    lone.tell(append(6, 6, vec![change_entry(7, &remove)]));
-    assert_eq!(edition(&lone), (epoch(3, 7), vec![1, 3, 4]));
-    let now = lone.store().peer(ID).expect("it is there").region().clone();
+    let mut lone = Lone::new(&[region()]);
+    let add = change(&region(), add(peer(4)));
+    lone.tell(append(&region(), BEGIN, vec![change_entry(6, &add)]));
+    assert_eq!(edition(&lone), (epoch(6, 30), vec![1, 2, 3, 4]));
+    let remove = change(&as_of(6), remove(peer(2)));
+    lone.tell(append(&as_of(6), 6, vec![change_entry(7, &remove)]));
+    assert_eq!(edition(&lone), (epoch(7, 30), vec![1, 3, 4]));
+    let now = lone.region(ID).clone();
     assert_eq!(lone.store().meta().region(ID), Some(&now));
     assert_eq!(lone.safe_region_state(ID).and_then(|state| state.region), Some(now.clone()));
-    let voters: Vec<u64> = lone.store().peer(ID).expect("it is there").node().raft().voters().collect();
+    let voters: Vec<u64> = lone.peer(ID).node().raft().voters().collect();
     assert_eq!(voters, [1, 3, 4], "Raft counts the same members");
-    lone.restart(true);
-    assert_eq!(edition(&lone), (epoch(3, 7), vec![1, 3, 4]), "and so it does after a power cut");
+    lone.power_cut();
+    assert_eq!(edition(&lone), (epoch(7, 30), vec![1, 3, 4]), "and so it does after a power cut");
     assert_eq!(lone.store().meta().region(ID), Some(&now));
 }
 
 /// The same change twice in the log: the second was made for an edition that is not there any more. It changes nothing,
 /// on any peer. (Leaders that keep the rules of stage 3a do not bring it about; peers do not rely on that.)
 #[rstest]
-#[case::added_twice(change(AddNode, peer(4), (3, 5)), vec![1, 2, 3, 4])]
-#[case::removed_twice(change(RemoveNode, peer(3), (3, 5)), vec![1, 2])]
-fn twice_is_once(#[case] command: raftkv::proto::raft_cmdpb::RaftCmdRequest, #[case] members: Vec<u64>) {
+#[case::added_twice(change(&region(), add(peer(4))), vec![1, 2, 3, 4])]
+#[case::removed_twice(change(&region(), remove(peer(3))), vec![1, 2])]
+fn twice_is_once(#[case] command: RaftCmdRequest, #[case] members: Vec<u64>) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    lone.tell(append(BEGIN, 5, vec![change_entry(6, &command), change_entry(7, &command)]));
+    let mut lone = Lone::new(&[region()]);
+    lone.tell(append(&region(), BEGIN, vec![change_entry(6, &command), change_entry(7, &command)]));
     assert_eq!(
         edition(&lone),
-        (epoch(3, 6), members.clone()),
+        (epoch(6, 30), members.clone()),
         "the epoch makes a change that comes twice happen once"
     );
-    assert_eq!(lone.store().peer(ID).expect("it is there").apply_state().applied_index, 7);
-    let voters: Vec<u64> = lone.store().peer(ID).expect("it is there").node().raft().voters().collect();
+    assert_eq!(lone.peer(ID).apply_state().applied_index, 7);
+    let voters: Vec<u64> = lone.peer(ID).node().raft().voters().collect();
     assert_eq!(voters, members);
 }
 
 /// A change that was made for another edition does not happen when it is applied, be it another `conf_ver` or another
 /// `version`, older or newer; nor does one that makes no sense for the members of now.
 #[rstest]
-#[case::of_an_older_conf_ver(change(AddNode, peer(4), (3, 4)))]
-#[case::of_a_newer_conf_ver(change(AddNode, peer(4), (3, 6)))]
-#[case::of_an_older_version(change(AddNode, peer(4), (2, 5)))]
-#[case::of_a_newer_version(change(RemoveNode, peer(3), (4, 5)))]
-#[case::adds_who_is_there(change(AddNode, peer(3), (3, 5)))]
-#[case::adds_a_second_one_on_a_store(change(AddNode, at(4, 3), (3, 5)))]
-#[case::removes_a_stranger(change(RemoveNode, peer(4), (3, 5)))]
-fn refused_when_applied(#[case] command: raftkv::proto::raft_cmdpb::RaftCmdRequest) {
+#[case::of_an_older_conf_ver(change(&as_of(4), add(peer(4))))]
+#[case::of_a_newer_conf_ver(change(&as_of(6), add(peer(4))))]
+#[case::of_an_older_version(change(&region().edition(5, 29), add(peer(4))))]
+#[case::of_a_newer_version(change(&region().edition(5, 31), remove(peer(3))))]
+#[case::adds_who_is_there(change(&region(), add(peer(3))))]
+#[case::adds_a_second_one_on_a_store(change(&region(), add(at(4, 3))))]
+#[case::removes_a_stranger(change(&region(), remove(peer(4))))]
+fn refused_when_applied(#[case] command: RaftCmdRequest) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let good = change(AddNode, peer(5), (3, 5));
-    let entries =
-        vec![change_entry(6, &command), command_entry(7, &put("c", (3, 5))), change_entry(8, &good)];
-    lone.tell(append(BEGIN, 5, entries));
+    let mut lone = Lone::new(&[region()]);
+    let good = change(&region(), add(peer(5)));
+    let entries = vec![change_entry(6, &command), entry(7, &put_in(&region(), "c")), change_entry(8, &good)];
+    lone.tell(append(&region(), BEGIN, entries));
     assert_eq!(
         edition(&lone),
-        (epoch(3, 6), vec![1, 2, 3, 5]),
+        (epoch(6, 30), vec![1, 2, 3, 5]),
         "the first changes nothing, the one behind it does"
     );
-    assert_eq!(
-        lone.store().peer(ID).expect("it is there").apply_state().applied_index,
-        8,
-        "the peer goes on"
-    );
+    assert_eq!(lone.peer(ID).apply_state().applied_index, 8, "the peer goes on");
 }
 
 /// A change is refused when it is proposed, if it was made for another edition: `EpochNotMatch`, with the region of
 /// now, and nothing is in the log.
 #[rstest]
-#[case::older((3, 4))]
-#[case::newer((3, 6))]
-#[case::another_version((2, 5))]
-fn refused_when_proposed(#[case] made_for: (u64, u64)) {
+#[case::older(4, 30)]
+#[case::newer(6, 30)]
+#[case::another_version(5, 29)]
+fn refused_when_proposed(#[case] conf_ver: u64, #[case] version: u64) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region(), next_region()]);
+    let mut lone = Lone::new(&[region(), next_region()]);
     lone.elect();
-    let last = |lone: &Lone| lone.store().peer(ID).expect("it leads").node().raft().log().last_index();
-    let before = last(&lone);
-    let (_, said) = lone.command(change(AddNode, peer(4), made_for));
+    let before = lone.last_index(ID);
+    let (_, said) = lone.begin(change(&region().edition(conf_ver, version), add(peer(4))));
     let (_, result) = said.replies.first().expect("a refusal comes at once");
     let regions = current_regions(result).unwrap_or_else(|| panic!("EpochNotMatch: {result:?}"));
     assert_eq!(regions[0], region(), "first the region that was asked, as it is");
@@ -114,7 +111,7 @@ fn refused_when_proposed(#[case] made_for: (u64, u64)) {
         [next_region()],
         "then its neighbours here: what was one region may be several by now"
     );
-    assert_eq!(last(&lone), before);
+    assert_eq!(lone.last_index(ID), before);
 }
 
 /// The neighbours on both sides, and nobody else; and the same for a put that was made for another version.
@@ -124,8 +121,7 @@ fn the_neighbours_are_named() {
     let mut sim = Setup::of(&lab, 3).regions(&["", "d", "h", "m"]).start();
     sim.put("e", "1");
     let leader = sim.await_leader(2);
-    let mut request = sim.admin_request(leader, 2, change_peer(RemoveNode, Peer::default()));
-    let command = |sim: &mut raftkv_testkit::sim::Sim, request: raftkv::proto::raft_cmdpb::RaftCmdRequest| {
+    let command = |sim: &mut Sim, request: RaftCmdRequest| {
         let result = sim.command(leader, request).expect("it is answered");
         let regions = current_regions(&result).unwrap_or_else(|| panic!("EpochNotMatch: {result:?}"));
         let mut ids: Vec<u64> = regions.iter().map(|region| region.id).collect();
@@ -134,10 +130,10 @@ fn the_neighbours_are_named() {
         ids
     };
     let peer = sim.region(2).peers[0];
-    request.admin_request = Some(change_peer(RemoveNode, peer));
-    request.header.get_or_insert_default().region_epoch = epoch(1, 7);
+    let mut request = sim.admin_request(leader, 2, remove(peer));
+    request.header.get_or_insert_default().region_epoch = epoch(7, 1);
     assert_eq!(command(&mut sim, request.clone()), [1, 2, 3]);
-    request.header.get_or_insert_default().region_epoch = epoch(9, 1);
+    request.header.get_or_insert_default().region_epoch = epoch(1, 9);
     request.admin_request = None;
     assert_eq!(command(&mut sim, request), [1, 2, 3]);
     sim.finish();
@@ -155,13 +151,12 @@ fn clients_do_not_mind() {
         sim.add_peer(1, 3);
     }
     sim.transfer(1, 1);
-    assert_eq!(sim.newest(1).region_epoch, epoch(1, 7), "six changes");
+    assert_eq!(sim.newest(1).region_epoch, epoch(7, 1), "six changes");
     assert_eq!(sim.context(1, 1).peer, old.peer);
     let leader = sim.leader();
     let mut request = sim.admin_request_for(leader, 1, old.region_epoch, Default::default());
     request.admin_request = None;
-    let put = put("c", (1, 1));
-    request.requests = put.requests;
+    request.requests = vec![put("c", "new")];
     assert!(
         sim.command(leader, request).expect("it is answered").is_ok(),
         "conf_ver does not matter to a put"
@@ -182,7 +177,7 @@ fn overtaken_by_a_split() {
     let ids = sim.split_ids(1);
     let new = ids.new_region_id;
     let split = sim.admin_request(leader, 1, batch_split("k", ids));
-    let add = sim.admin_request(leader, 1, change_peer(AddNode, at(77, 4)));
+    let add = sim.admin_request(leader, 1, add(at(77, 4)));
     let split = sim.begin_command(leader, split);
     let add = sim.command(leader, add).expect("every command is answered");
     assert!(sim.take_reply(split).is_some_and(|result| result.is_ok()), "the split was first");

@@ -2,17 +2,19 @@
 //! driven by hand.
 
 use pretty_assertions::assert_eq;
-use raftkv::proto::metapb::{Region, RegionEpoch};
+use raftkv::proto::metapb::Region;
 use raftkv::proto::pdpb::SplitId;
-use raftkv::raftstore::{Config, Event, Task, TaskDone};
+use raftkv::raftstore::{Config, Task, TaskDone};
 use raftkv_testkit::lab;
+use raftkv_testkit::requests::{bytes, put};
 
-use crate::alone::{Alone, bytes, epoch, put};
-use crate::scheduling::{busy, leader_of, leader_of_three, looks, overthrow, reports, win_votes};
+use crate::lone::{Lone, Said};
+use crate::messages::{command, epoch, region};
+use crate::scheduling::{busy, leader_of, looks, one_peer, overthrow, reports, three_peers};
 
 /// The regions, and the keys, for which ids are wanted.
-fn asked(alone: &mut Alone) -> Vec<(Region, String)> {
-    alone.take(|task| match task {
+fn asked(said: &Said) -> Vec<(Region, String)> {
+    said.pick(|task| match task {
         Task::AskSplit { region, key } => {
             Some(((**region).clone(), String::from_utf8_lossy(key).into_owned()))
         }
@@ -20,100 +22,89 @@ fn asked(alone: &mut Alone) -> Vec<(Region, String)> {
     })
 }
 
-fn checked(alone: &mut Alone, region: u64, epoch: RegionEpoch, result: Result<(u64, Option<&str>), String>) {
+/// A look at region 7 has ended, as the region was when the store began.
+fn checked(lone: &mut Lone, result: Result<(u64, Option<&str>), String>) -> Said {
+    let epoch = region().region_epoch.expect("it has one");
     let result = result.map(|(size, key)| (size, key.map(bytes)));
-    alone.give(Event::TaskDone(TaskDone::SplitChecked { region, epoch, result }));
+    lone.done(TaskDone::SplitChecked { region: 7, epoch, result })
 }
 
-fn ids(alone: &mut Alone, region: &Region, key: &str, ids: Option<(u64, &[u64])>) {
+fn ids(lone: &mut Lone, region: &Region, key: &str, ids: Option<(u64, &[u64])>) {
     let ids = ids.map(|(new_region_id, peers)| SplitId { new_region_id, new_peer_ids: peers.to_vec() });
-    alone.give(Event::TaskDone(TaskDone::SplitIds {
-        region: Box::new(region.clone()),
-        key: bytes(key),
-        ids,
-    }));
+    lone.done(TaskDone::SplitIds { region: Box::new(region.clone()), key: bytes(key), ids });
 }
 
 /// A leader has its region's size looked at, one look at a time, for the region as it is now.
 #[test]
 fn one_look_at_a_time() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    alone.tick(100);
-    let seen = alone.take(|task| match task {
+    let mut lone = one_peer(busy());
+    let seen = lone.tick(140).pick(|task| match task {
         Task::CheckSplit { region, max_size, .. } => Some(((**region).clone(), *max_size)),
         _ => None,
     });
-    assert_eq!(seen, [(alone.region(7).clone(), 100)], "nobody has answered yet, so one look in 100 ticks");
+    assert_eq!(seen, [(lone.region(7).clone(), 100)], "nobody has answered yet, so one look in 100 ticks");
 }
 
 /// A region that is known to be small is looked at again when enough was written, and not before.
 #[test]
 fn looked_at_again_after_writes() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    alone.tick(10);
-    looks(&mut alone);
-    checked(&mut alone, 7, epoch(4, 6), Ok((50, None)));
-    alone.tick(20);
-    assert_eq!(looks(&mut alone), [0_u64; 0], "nothing was written");
+    let mut lone = leader_of(busy());
+    lone.tick(10);
+    checked(&mut lone, Ok((50, None)));
+    assert_eq!(looks(&lone.tick(20)), [0_u64; 0], "nothing was written");
     for key in ["c", "d", "e"] {
-        let request = alone.command(7, vec![put(key, &"x".repeat(40))]);
-        alone.ask(&request).expect("a put");
+        let request = command(lone.region(7), vec![put(key, &"x".repeat(40))]);
+        lone.ask(&request).expect("a put");
     }
-    alone.tick(20);
-    assert_eq!(looks(&mut alone), [7], "more was written than the region may have");
+    assert_eq!(looks(&lone.tick(20)), [7], "more was written than the region may have");
 }
 
 /// What was found is told to the scheduler.
 #[test]
 fn the_size_is_reported() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    alone.tick(10);
-    checked(&mut alone, 7, epoch(4, 6), Ok((50, None)));
-    alone.tasks.clear();
-    alone.tick(11);
-    assert_eq!(reports(&mut alone).pop().expect("a report in 11 ticks").approximate_size, 50);
+    let mut lone = leader_of(busy());
+    lone.tick(10);
+    checked(&mut lone, Ok((50, None)));
+    assert_eq!(reports(&lone.tick(11)).pop().expect("a report in 11 ticks").approximate_size, 50);
 }
 
 /// A region that is too large is to be split where its middle is: ids are asked for, once.
 #[test]
 fn ids_are_asked_for() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    alone.tick(10);
-    alone.tasks.clear();
-    checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
-    assert_eq!(asked(&mut alone), [(alone.region(7).clone(), "h".to_string())]);
-    alone.tick(50);
-    assert!(asked(&mut alone).is_empty() && looks(&mut alone).is_empty(), "the answer is still to come");
+    let mut lone = leader_of(busy());
+    lone.tick(10);
+    let said = checked(&mut lone, Ok((150, Some("h"))));
+    assert_eq!(asked(&said), [(lone.region(7).clone(), "h".to_string())]);
+    let said = lone.tick(50);
+    assert!(asked(&said).is_empty() && looks(&said).is_empty(), "the answer is still to come");
 }
 
 /// With ids the region is split there: the old one keeps the left half.
 #[test]
 fn ids_make_a_split() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    let old = alone.region(7).clone();
-    ids(&mut alone, &old, "h", Some((8, &[81])));
-    assert_eq!((&alone.region(7).end_key[..], &alone.region(8).start_key[..]), (&b"h"[..], &b"h"[..]));
-    assert_eq!(alone.peer(8).id(), 81);
+    let mut lone = leader_of(busy());
+    let old = lone.region(7).clone();
+    ids(&mut lone, &old, "h", Some((8, &[81])));
+    assert_eq!((&lone.region(7).end_key[..], &lone.region(8).start_key[..]), (&b"h"[..], &b"h"[..]));
+    assert_eq!(lone.peer(8).id(), 81);
 }
 
 /// No ids, since the scheduler does not want it, or is out of reach: another look leads there again.
 #[test]
 fn without_ids_it_is_tried_again() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    let old = alone.region(7).clone();
-    for _ in 0..3 {
-        alone.tick(10);
-        assert_eq!(looks(&mut alone), [7], "the region is still too large, whoever knows");
-        checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
-        assert_eq!(asked(&mut alone).len(), 1);
-        ids(&mut alone, &old, "h", None);
-        assert!(!alone.has_peer(8));
+    let mut lone = one_peer(busy());
+    let old = lone.region(7).clone();
+    for ticks in [50, 10, 10] {
+        assert_eq!(looks(&lone.tick(ticks)), [7], "the region is still too large, whoever knows");
+        assert_eq!(asked(&checked(&mut lone, Ok((150, Some("h"))))).len(), 1);
+        ids(&mut lone, &old, "h", None);
+        assert!(!lone.has_peer(8));
     }
 }
 
@@ -122,15 +113,12 @@ fn without_ids_it_is_tried_again() {
 #[test]
 fn a_late_look() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    alone.tick(10);
-    assert_eq!(looks(&mut alone), [7]);
-    alone.split(7, &[("h", 8, &[81])], false);
-    alone.tasks.clear();
-    checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
-    assert!(asked(&mut alone).is_empty(), "that was another edition of the region");
-    alone.tick(10);
-    let mut again = looks(&mut alone);
+    let mut lone = one_peer(busy());
+    assert_eq!(looks(&lone.tick(50)), [7]);
+    lone.split(7, &[("h", 8, &[81])], false);
+    let said = checked(&mut lone, Ok((150, Some("h"))));
+    assert!(asked(&said).is_empty(), "that was another edition of the region");
+    let mut again = looks(&lone.tick(10));
     again.sort_unstable();
     assert_eq!(again, [7, 8]);
 }
@@ -139,31 +127,26 @@ fn a_late_look() {
 #[test]
 fn late_ids() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    let old = alone.region(7).clone();
-    alone.split(7, &[("h", 8, &[81])], false);
-    ids(&mut alone, &old, "d", Some((9, &[91])));
-    assert!(!alone.has_peer(9));
-    assert_eq!(alone.region(7).region_epoch, Some(epoch(4, 7)));
+    let mut lone = leader_of(busy());
+    let old = lone.region(7).clone();
+    lone.split(7, &[("h", 8, &[81])], false);
+    ids(&mut lone, &old, "d", Some((9, &[91])));
+    assert!(!lone.has_peer(9));
+    assert_eq!(lone.region(7).region_epoch, epoch(5, 31));
 }
 
 /// What is known of the old region's size says nothing of its parts: each is looked at after the split.
 #[test]
 fn parts_are_looked_at() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    alone.tick(10);
-    checked(&mut alone, 7, epoch(4, 6), Ok((90, None)));
-    alone.split(7, &[("h", 8, &[81])], false);
-    alone.tasks.clear();
-    alone.tick(11);
-    let sizes: Vec<u64> = alone
-        .tasks
-        .iter()
-        .filter_map(|task| if let Task::ReportRegion(r) = task { Some(r.approximate_size) } else { None })
-        .collect();
+    let mut lone = leader_of(busy());
+    lone.tick(10);
+    checked(&mut lone, Ok((90, None)));
+    lone.split(7, &[("h", 8, &[81])], false);
+    let said = lone.tick(11);
+    let sizes: Vec<u64> = reports(&said).iter().map(|report| report.approximate_size).collect();
     assert!(!sizes.contains(&90), "nobody says that a part is as large as the whole was: {sizes:?}");
-    let mut again = looks(&mut alone);
+    let mut again = looks(&said);
     again.sort_unstable();
     assert_eq!(again, [7, 8]);
 }
@@ -172,15 +155,13 @@ fn parts_are_looked_at() {
 #[test]
 fn a_look_that_fails() {
     let _lab = lab!();
-    let mut alone = leader_of(busy());
-    alone.tick(10);
-    alone.tasks.clear();
-    checked(&mut alone, 7, epoch(4, 6), Err("the disk is slow today".into()));
-    assert!(asked(&mut alone).is_empty());
-    let request = alone.command(7, vec![put("c", &"x".repeat(120))]);
-    alone.ask(&request).expect("a put");
-    alone.tick(10);
-    assert_eq!(looks(&mut alone), [7]);
+    let mut lone = leader_of(busy());
+    lone.tick(10);
+    let said = checked(&mut lone, Err("the disk is slow today".into()));
+    assert!(asked(&said).is_empty());
+    let request = command(lone.region(7), vec![put("c", &"x".repeat(120))]);
+    lone.ask(&request).expect("a put");
+    assert_eq!(looks(&lone.tick(10)), [7]);
 }
 
 /// Only a leader has its region looked at, and only a leader asks for ids. One who has lost the leadership meanwhile,
@@ -188,28 +169,23 @@ fn a_look_that_fails() {
 #[test]
 fn only_a_leader_splits() {
     let _lab = lab!();
-    let mut alone = leader_of_three(busy());
-    alone.tick(6);
-    assert_eq!(looks(&mut alone), [7]);
-    overthrow(&mut alone);
-    checked(&mut alone, 7, epoch(4, 6), Ok((150, Some("h"))));
-    assert!(asked(&mut alone).is_empty(), "it does not lead");
-    alone.tick(6);
-    assert_eq!(looks(&mut alone), [0_u64; 0], "it does not lead");
-    let mut seen = Vec::new();
-    for _ in 0..100 {
-        win_votes(&mut alone, 1);
-        seen.extend(looks(&mut alone));
-    }
-    assert_eq!(seen, [7], "it leads again, and the region is too large");
+    let mut lone = three_peers(busy());
+    let mut said = lone.elect();
+    said.extend(lone.tick(6));
+    assert_eq!(looks(&said), [7]);
+    overthrow(&mut lone);
+    let said = checked(&mut lone, Ok((150, Some("h"))));
+    assert!(asked(&said).is_empty(), "it does not lead");
+    assert_eq!(looks(&lone.tick(6)), [0_u64; 0], "it does not lead");
+    assert_eq!(looks(&lone.win_votes(100)), [7], "it leads again, and the region is too large");
 }
 
 /// Without an interval no size is looked at.
 #[test]
 fn no_interval_no_looks() {
     let _lab = lab!();
-    let mut alone = leader_of(Config { split_check_ticks: 0, ..busy() });
-    alone.tick(50);
-    assert!(!alone.tasks.iter().any(|task| matches!(task, Task::CheckSplit { .. })));
-    assert!(!reports(&mut alone).is_empty(), "reports are made all the same");
+    let mut lone = one_peer(Config { split_check_ticks: 0, ..busy() });
+    let said = lone.tick(90);
+    assert!(looks(&said).is_empty());
+    assert!(!reports(&said).is_empty(), "reports are made all the same");
 }

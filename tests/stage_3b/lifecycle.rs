@@ -2,27 +2,28 @@
 //! messages made by hand.
 
 use pretty_assertions::assert_eq;
+use raftkv::proto::eraftpb::Message;
 use raftkv::proto::eraftpb::MessageType::{
     self, MsgAppend, MsgAppendResponse, MsgHeartbeat, MsgHeartbeatResponse, MsgRequestVote,
     MsgRequestVoteResponse, MsgTimeoutNow,
 };
-use raftkv::proto::eraftpb::{ConfChangeType, Message};
-use raftkv::proto::metapb::Region;
+use raftkv::proto::metapb::{Peer, Region};
 use raftkv::proto::raft_serverpb::{PeerState, RaftMessage};
 use raftkv_testkit::lab;
 use rstest::rstest;
 
-use crate::lone::{
-    BEGIN, ID, Lone, append, at, change, change_entry, envelope, epoch, go, hello, message, next_region,
-    peer, region, vote_request,
+use crate::lone::Lone;
+use crate::messages::{
+    BEGIN, ID, NEXT, Vary, append, as_of, at, change, change_entry, entry, envelope, epoch, go, hello,
+    message, next_region, peer, put_in, region, remove, vote_request,
 };
 
 /// A store that has applied the removal of its own peer: it may be needed once more, and waits for somebody who tells
 /// it to go.
 fn removed() -> Lone {
-    let mut lone = Lone::with(&[region()]);
-    let command = change(ConfChangeType::RemoveNode, peer(1), (3, 5));
-    lone.tell(append(BEGIN, 5, vec![change_entry(6, &command)]));
+    let mut lone = Lone::with_letters(&[region()]);
+    let command = change(&region(), remove(peer(1)));
+    lone.tell(append(&region(), BEGIN, vec![change_entry(6, &command)]));
     assert!(
         lone.store().peer(ID).is_some_and(|peer| peer.is_removed()),
         "it has applied its removal, and stays"
@@ -46,11 +47,11 @@ fn buried() -> Lone {
 #[case::newer(9)]
 fn for_the_peer_that_is_here(#[case] conf_ver: u64) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let said = lone.tell(envelope(peer(2), peer(1), conf_ver, message(MsgHeartbeat, 6)));
+    let mut lone = Lone::with_letters(&[region()]);
+    let said = lone.tell(envelope(&as_of(conf_ver), peer(2), peer(1), message(MsgHeartbeat, 6)));
     assert!(said.has(MsgHeartbeatResponse), "a heartbeat of a member is answered (section 5.2)");
     assert_eq!(said.told_to_go(), [], "a member that is late is a member");
-    let said = lone.tell(envelope(peer(9), peer(1), 5, message(MsgHeartbeat, 7)));
+    let said = lone.tell(envelope(&region(), peer(9), peer(1), message(MsgHeartbeat, 7)));
     assert_eq!(said.told_to_go(), [(peer(9), 5)], "and a stranger that knows nothing newer is told to go");
 }
 
@@ -63,9 +64,9 @@ fn for_the_peer_that_is_here(#[case] conf_ver: u64) {
 #[case::with_entries(MsgAppend)]
 fn from_a_removed_peer(#[case] msg_type: MessageType, #[values(3, 5)] conf_ver: u64) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let term = lone.store().peer(ID).expect("it is there").term();
-    let said = lone.tell(envelope(peer(9), peer(1), conf_ver, message(msg_type, term + 10)));
+    let mut lone = Lone::with_letters(&[region()]);
+    let term = lone.peer(ID).term();
+    let said = lone.tell(envelope(&as_of(conf_ver), peer(9), peer(1), message(msg_type, term + 10)));
     assert_eq!(
         said.told_to_go(),
         [(peer(9), 5)],
@@ -73,7 +74,7 @@ fn from_a_removed_peer(#[case] msg_type: MessageType, #[values(3, 5)] conf_ver: 
     );
     assert_eq!(said.sent.len(), 1, "and hears nothing else");
     assert_eq!(
-        lone.store().peer(ID).expect("it is there").term(),
+        lone.peer(ID).term(),
         term,
         "what a removed peer says does not reach Raft: its terms disturb nobody (thesis, section 4.2.3)"
     );
@@ -86,23 +87,19 @@ fn from_a_removed_peer(#[case] msg_type: MessageType, #[values(3, 5)] conf_ver: 
 #[case::leads(MsgHeartbeat, MsgHeartbeatResponse)]
 fn from_a_new_peer(#[case] msg_type: MessageType, #[case] answer: MessageType) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::with_letters(&[region()]);
     let m = Message { index: 50, log_term: 6, ..message(msg_type, 7) };
-    let said = lone.tell(envelope(peer(9), peer(1), 6, m));
+    let said = lone.tell(envelope(&as_of(6), peer(9), peer(1), m));
     assert_eq!(said.told_to_go(), [], "its edition is a later one: it knows better");
     assert_eq!(said.of_type(answer).len(), 1, "it is answered although the region does not name it yet");
     let to = said.sent[0].to_peer.expect("a message goes to somebody");
     assert_eq!((to.id, to.store_id), (9, 9), "to the store that it has written from");
-    let said = lone.tell(envelope(peer(9), peer(1), 5, m_of(msg_type)));
+    let said = lone.tell(envelope(&region(), peer(9), peer(1), message(msg_type, 9)));
     assert_eq!(
         said.told_to_go(),
         [(peer(9), 5)],
         "were its edition no later one, it would have been removed"
     );
-}
-
-fn m_of(msg_type: MessageType) -> Message {
-    message(msg_type, 9)
 }
 
 /// A message for an earlier peer of the region is late. It reaches nobody, creates nobody, and takes nobody's place.
@@ -112,18 +109,16 @@ fn m_of(msg_type: MessageType) -> Message {
 #[case::word_to_begin(MsgTimeoutNow)]
 fn for_an_earlier_peer(#[case] msg_type: MessageType) {
     let _lab = lab!();
-    let mut later = region();
-    later.peers[0] = at(31, 1);
-    let mut lone = Lone::with(&[later]);
-    let before = lone.store().peer(ID).expect("it is there").term();
-    let said = lone.tell(envelope(peer(2), peer(1), 5, message(msg_type, 9)));
+    let mut lone = Lone::with_letters(&[region().of([peer(31), peer(2), peer(3)])]);
+    let before = lone.peer(ID).term();
+    let said = lone.tell(envelope(&region(), peer(2), peer(1), message(msg_type, 9)));
     assert_eq!(said.sent, [], "peer 31 does not answer for peer 1");
     assert_eq!(
         (lone.peer_id(ID), lone.letters()),
         (Some(31), ALL.to_string()),
         "peer 31 is there, with its data"
     );
-    assert_eq!(lone.store().peer(ID).expect("it is there").term(), before);
+    assert_eq!(lone.peer(ID).term(), before);
     lone.tell(hello(peer(2), at(41, 1), 9));
     assert_eq!(lone.peer_id(ID), Some(41), "a later peer takes its place");
 }
@@ -137,9 +132,8 @@ const ALL: &str = "acegikmoqsuwy";
 #[case::by_a_candidate(vote_request(peer(2), at(12, 1), 9, 7))]
 fn for_a_later_peer(#[case] first: RaftMessage) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region(), next_region()]);
-    let put = crate::lone::put("c", (3, 5));
-    lone.tell(append(BEGIN, 5, vec![crate::lone::command_entry(6, &put)]));
+    let mut lone = Lone::with_letters(&[region(), next_region()]);
+    lone.tell(append(&region(), BEGIN, vec![entry(6, &put_in(&region(), "c"))]));
     assert_eq!(lone.entries_on_disk(ID), [6]);
     let said = lone.tell(first);
     assert_eq!(
@@ -147,23 +141,23 @@ fn for_a_later_peer(#[case] first: RaftMessage) {
         Some(12),
         "peer 1 was removed before peer 12 was added: the new one is here now"
     );
-    let new = lone.store().peer(ID).expect("it is there");
+    let new = lone.peer(ID);
     assert!(!new.is_initialized(), "it knows nothing");
     assert_eq!((new.node().raft().log().last_index(), new.apply_state().applied_index), (0, 0));
     assert!(!said.sent.is_empty(), "and it has heard the message");
     assert_eq!(lone.letters(), "aqsuwy", "the data of peer 1 is gone, and the neighbours' is not");
     assert_eq!(lone.entries_on_disk(ID), [0_u64; 0], "so is its log");
-    assert!(lone.peer_id(NEXT_ID).is_some());
+    assert!(lone.peer_id(NEXT).is_some());
 }
 
 /// The same from somebody who knows an older edition than the peer here: then it was not this one that was removed
 /// before the other came.
 #[rstest]
 #[case::a_heartbeat(hello(peer(2), at(12, 1), 4))]
-#[case::an_answer(envelope(peer(2), at(12, 1), 4, message(MsgAppendResponse, 5)))]
+#[case::an_answer(envelope(&as_of(4), peer(2), at(12, 1), message(MsgAppendResponse, 5)))]
 fn for_a_peer_of_an_older_edition(#[case] late: RaftMessage) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region(), next_region()]);
+    let mut lone = Lone::with_letters(&[region(), next_region()]);
     let said = lone.tell(late);
     assert_eq!(
         (lone.peer_id(ID), lone.letters()),
@@ -191,8 +185,6 @@ fn garbled(#[case] envelope: RaftMessage) {
     lone.tell(hello(peer(2), at(4, 1), 6));
     assert_eq!(lone.peer_id(ID), Some(4), "and a sound one is heard");
 }
-
-const NEXT_ID: u64 = crate::lone::NEXT;
 
 /// Nobody is here, and there never was: a leader that knows nothing of the peer, or a candidate, creates it.
 #[rstest]
@@ -222,7 +214,7 @@ fn for_a_new_peer(#[case] first: RaftMessage, #[case] answer: MessageType) {
 fn nothing_else_creates_a_peer(#[case] m: Message) {
     let _lab = lab!();
     let mut lone = Lone::empty();
-    let said = lone.tell(envelope(peer(2), at(4, 1), 6, m));
+    let said = lone.tell(envelope(&as_of(6), peer(2), at(4, 1), m));
     assert_eq!((lone.peer_id(ID), said.sent), (None, vec![]), "this is no first message");
     let empty = RaftMessage { message: None, ..hello(peer(2), at(4, 1), 6) };
     assert_eq!(
@@ -247,15 +239,15 @@ fn nothing_else_creates_a_peer(#[case] m: Message) {
 #[case::on_the_left("a", "b", true)]
 #[case::on_the_right("p", "", true)]
 fn not_among_the_keys_of_another(
-    #[case] start: &'static str,
-    #[case] end: &'static str,
+    #[case] start: &str,
+    #[case] end: &str,
     #[case] created: bool,
     #[values(MsgHeartbeat, MsgRequestVote)] msg_type: MessageType,
 ) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let m = envelope(peer(2), at(94, 1), 1, message(msg_type, 6));
-    let m = RaftMessage { region_id: 9, start_key: start.into(), end_key: end.into(), ..m };
+    let mut lone = Lone::with_letters(&[region()]);
+    let nine = Region { id: 9, ..as_of(1).keys(start, end) };
+    let m = envelope(&nine, peer(2), at(94, 1), message(msg_type, 6));
     lone.tell(m.clone());
     assert_eq!(lone.peer_id(9).is_some(), created, "[{start} .. {end}) beside a region b to p");
     if !created {
@@ -273,7 +265,7 @@ fn after_a_tombstone(#[case] first: RaftMessage, #[values(false, true)] restarte
     let _lab = lab!();
     let mut lone = buried();
     if restarted {
-        lone.restart(true);
+        lone.power_cut();
     }
     lone.tell(first);
     assert_eq!(lone.peer_id(ID), Some(12), "a tombstone keeps the old peer away, not every later one");
@@ -290,9 +282,9 @@ fn a_tombstone_keeps_the_peer_away(
     let _lab = lab!();
     let mut lone = buried();
     if restarted {
-        lone.restart(true);
+        lone.power_cut();
     }
-    let said = lone.tell(envelope(peer(2), peer(1), conf_ver, message(msg_type, 7)));
+    let said = lone.tell(envelope(&as_of(conf_ver), peer(2), peer(1), message(msg_type, 7)));
     assert_eq!(
         lone.peer_id(ID),
         None,
@@ -311,7 +303,7 @@ fn a_tombstone_keeps_the_peer_away(
 fn a_tombstone_remembers_who_was_removed() {
     let _lab = lab!();
     let mut lone = buried();
-    let said = lone.tell(envelope(peer(9), peer(1), 4, message(MsgRequestVote, 7)));
+    let said = lone.tell(envelope(&as_of(4), peer(9), peer(1), message(MsgRequestVote, 7)));
     assert_eq!(said.told_to_go(), [(peer(9), 6)], "peer 9 is not among the members of conf_ver 6");
     assert_eq!(lone.peer_id(ID), None);
 }
@@ -322,7 +314,7 @@ fn a_tombstone_remembers_who_was_removed() {
 #[test]
 fn a_question_from_afar() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::with_letters(&[region()]);
     lone.tell(RaftMessage { message: None, ..hello(peer(9), at(12, 1), 9) });
     assert_eq!(
         lone.peer_id(ID),
@@ -341,17 +333,17 @@ fn a_question_from_afar() {
 fn a_tombstone_leads_on() {
     let _lab = lab!();
     let mut lone = buried();
-    let said = lone.tell(envelope(peer(3), peer(1), 5, message(MsgRequestVote, 7)));
+    let said = lone.tell(envelope(&region(), peer(3), peer(1), message(MsgRequestVote, 7)));
     assert_eq!((said.asked(), said.told_to_go()), (vec![2], vec![]), "peer 2 is left of those of conf_ver 6");
     let question = &said.sent[0];
-    let of = |peer: &Option<raftkv::proto::metapb::Peer>| peer.as_ref().map(|peer| (peer.id, peer.store_id));
+    let of = |peer: &Option<Peer>| peer.as_ref().map(|peer| (peer.id, peer.store_id));
     assert_eq!(
         (of(&question.from_peer), of(&question.to_peer)),
         (Some((3, 3)), Some((2, 2))),
         "in the name of peer 3"
     );
-    assert_eq!(question.region_epoch, epoch(3, 6), "of the tombstone's edition");
-    let said = lone.tell(envelope(peer(3), peer(1), 6, message(MsgHeartbeatResponse, 7)));
+    assert_eq!(question.region_epoch, epoch(6, 30), "of the tombstone's edition");
+    let said = lone.tell(envelope(&as_of(6), peer(3), peer(1), message(MsgHeartbeatResponse, 7)));
     assert_eq!(said.sent, [], "who knows that edition itself has no use for this tombstone");
 }
 
@@ -363,23 +355,21 @@ fn a_tombstone_leads_on() {
 #[case::a_stranger(8, &[2, 3, 9])]
 fn a_tombstone_that_knows_little_leads_on(#[case] stale: u64, #[case] asked: &[u64]) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::with_letters(&[region()]);
     lone.tell(RaftMessage { from_peer: Some(peer(9)), ..go(peer(1), 20) });
     assert_eq!(lone.peer_id(ID), None);
-    lone.restart(true);
-    let said = lone.tell(envelope(peer(stale), peer(1), 5, message(MsgRequestVote, 7)));
+    lone.power_cut();
+    let said = lone.tell(envelope(&region(), peer(stale), peer(1), message(MsgRequestVote, 7)));
     assert_eq!((said.asked(), said.told_to_go()), (asked.to_vec(), vec![]));
-    assert_eq!(said.sent[0].region_epoch, epoch(3, 20));
+    assert_eq!(said.sent[0].region_epoch, epoch(20, 30));
 }
 
 /// The store that a removed peer knows has another peer of the region by now: that one tells it to go all the same.
 #[test]
 fn a_later_peer_tells_who_was_removed() {
     let _lab = lab!();
-    let mut later = region();
-    later.peers[0] = at(31, 1);
-    let mut lone = Lone::with(&[later]);
-    let said = lone.tell(envelope(peer(9), peer(1), 4, message(MsgRequestVote, 9)));
+    let mut lone = Lone::with_letters(&[region().of([peer(31), peer(2), peer(3)])]);
+    let said = lone.tell(envelope(&as_of(4), peer(9), peer(1), message(MsgRequestVote, 9)));
     assert_eq!(said.told_to_go(), [(peer(9), 5)], "perhaps it knows nobody else");
     assert_eq!(said.sent.len(), 1);
 }
@@ -393,9 +383,9 @@ fn a_later_peer_tells_who_was_removed() {
 #[case::for_an_earlier_peer(at(0, 1), 9, false)]
 #[case::for_a_later_peer(at(12, 1), 9, false)]
 #[case::for_another_store(at(1, 2), 9, false)]
-fn told_to_go(#[case] whom: raftkv::proto::metapb::Peer, #[case] conf_ver: u64, #[case] goes: bool) {
+fn told_to_go(#[case] whom: Peer, #[case] conf_ver: u64, #[case] goes: bool) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::with_letters(&[region()]);
     let said = lone.tell(go(whom, conf_ver));
     assert_eq!(said.sent, [], "nobody is answered");
     let left = if goes { "aqsuwy" } else { ALL };
@@ -425,7 +415,7 @@ fn who_is_removed_waits(#[values(false, true)] restarted: bool) {
     let _lab = lab!();
     let mut lone = removed();
     if restarted {
-        lone.restart(true);
+        lone.power_cut();
         assert_eq!(lone.peer_id(ID), Some(1), "after a restart, too: it knows who it was");
         assert!(lone.store().peer(ID).is_some_and(|peer| peer.is_removed()));
     }
@@ -454,7 +444,7 @@ fn who_is_removed_waits(#[values(false, true)] restarted: bool) {
 #[test]
 fn a_question_is_answered() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::with_letters(&[region()]);
     let question = |id: u64| RaftMessage { message: None, ..hello(peer(id), peer(1), 5) };
     assert_eq!(lone.tell(question(2)).sent, [], "peer 2 is a member");
     let said = lone.tell(question(9));
@@ -470,18 +460,18 @@ fn a_question_is_answered() {
 #[case::not_by_a_follower(false)]
 fn the_removed_one_is_told(#[case] leads: bool) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let command = change(ConfChangeType::RemoveNode, peer(3), (3, 5));
+    let mut lone = Lone::with_letters(&[region()]);
+    let command = change(&region(), remove(peer(3)));
     let said = if leads {
         lone.elect();
-        lone.command(command);
+        lone.begin(command);
         lone.acknowledge(2)
     } else {
-        lone.tell(append(BEGIN, 5, vec![change_entry(6, &command)]))
+        lone.tell(append(&region(), BEGIN, vec![change_entry(6, &command)]))
     };
-    let region = lone.store().peer(ID).expect("it is there").region().clone();
-    assert_eq!(region.region_epoch, epoch(3, 6), "one change of members, one more");
-    let expected: &[(raftkv::proto::metapb::Peer, u64)] = if leads { &[(peer(3), 6)] } else { &[] };
+    let region = lone.region(ID).clone();
+    assert_eq!(region.region_epoch, epoch(6, 30), "one change of members, one more");
+    let expected: &[(Peer, u64)] = if leads { &[(peer(3), 6)] } else { &[] };
     assert_eq!(said.told_to_go(), expected);
     assert_eq!(
         lone.safe_region_state(ID).and_then(|state| state.region),
@@ -496,13 +486,9 @@ fn two_new_peers_side_by_side() {
     let _lab = lab!();
     let mut lone = Lone::empty();
     lone.tell(hello(peer(2), at(4, 1), 6));
-    let other = RaftMessage { region_id: 9, ..hello(peer(2), at(94, 1), 6) };
-    lone.tell(RaftMessage { start_key: "p".into(), end_key: "".into(), ..other });
+    let other = Region { id: 9, ..as_of(6).keys("p", "") };
+    lone.tell(envelope(&other, peer(2), at(94, 1), message(MsgHeartbeat, 6)));
     let ids: Vec<Option<u64>> = [ID, 9].iter().map(|id| lone.peer_id(*id)).collect();
     assert_eq!(ids, [Some(4), Some(94)]);
-    assert_eq!(
-        lone.store().meta().regions().collect::<Vec<&Region>>(),
-        [] as [&Region; 0],
-        "none of them knows its region"
-    );
+    assert_eq!(lone.store().meta().regions().count(), 0, "none of them knows its region");
 }

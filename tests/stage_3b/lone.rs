@@ -1,55 +1,21 @@
-//! One store alone, on a disk in memory: what it is told is made by hand, and all that it says and writes is looked at.
+//! One store alone, on a disk in memory: what it is told is made by hand (`messages`), and all that it says and writes
+//! is looked at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use prost::Message as _;
-use raftkv::engine::{Cf, Fault, MemDisk, WriteBatch, keys};
-use raftkv::proto::eraftpb::{
-    ConfChange, ConfChangeType, ConfState, Entry, EntryType, Message, MessageType, Snapshot, SnapshotMetadata,
-};
-use raftkv::proto::metapb::{Peer, Region, RegionEpoch};
-use raftkv::proto::raft_cmdpb::{
-    AdminRequest, CmdType, PutRequest, RaftCmdRequest, RaftRequestHeader, Request,
-};
-use raftkv::proto::raft_serverpb::{RaftLocalState, RaftMessage, RaftSnapshotData, RegionLocalState};
+use raftkv::engine::{Cf, Fault, MemDisk, Snapshot, WriteBatch, keys};
+use raftkv::proto::eraftpb::{Message, MessageType};
+use raftkv::proto::metapb::{Peer as Member, Region};
+use raftkv::proto::raft_cmdpb::{AdminCmdType, RaftCmdRequest};
+use raftkv::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage, RegionLocalState};
 use raftkv::raftstore::{
-    CommandResult, Config, Effect, Engines, Event, SnapFileSet, SnapKey, Store, StoreName, Task, TaskDone,
-    bootstrap_region, bootstrap_store,
+    CommandResult, Config, Effect, Engines, Event, Peer, SnapFileSet, SnapKey, Store, StoreName, Task,
+    TaskDone, bootstrap_region, bootstrap_store,
 };
-use raftkv_testkit::sim::change_peer;
+use raftkv_testkit::requests::{bytes, put};
 
-/// The region of most of these tests: keys b to p, peers 1, 2 and 3 on stores of the same numbers, `conf_ver` 5.
-pub const ID: u64 = 7;
-
-/// Behind it: keys p to z, the peers 21, 22 and 23.
-pub const NEXT: u64 = 8;
-
-/// Where the log of a region begins that was bootstrapped.
-pub const BEGIN: u64 = 5;
-
-pub fn peer(id: u64) -> Peer {
-    at(id, id % 10)
-}
-
-/// Peer `id` on a store.
-pub fn at(id: u64, store_id: u64) -> Peer {
-    Peer { id, store_id, ..Default::default() }
-}
-
-pub fn epoch(version: u64, conf_ver: u64) -> Option<RegionEpoch> {
-    Some(RegionEpoch { version, conf_ver })
-}
-
-pub fn region() -> Region {
-    let peers = vec![peer(1), peer(2), peer(3)];
-    Region { id: ID, start_key: "b".into(), end_key: "p".into(), region_epoch: epoch(3, 5), peers }
-}
-
-pub fn next_region() -> Region {
-    let peers = vec![peer(21), peer(22), peer(23)];
-    Region { id: NEXT, start_key: "p".into(), end_key: "z".into(), peers, ..region() }
-}
+use crate::messages::{ID, Vary, change, command, envelope, message, peer, region, split};
 
 /// What a store has said, and what it wants done.
 #[derive(Default)]
@@ -60,15 +26,28 @@ pub struct Said {
 }
 
 impl Said {
+    /// What it has said next goes behind it.
+    pub fn extend(&mut self, next: Said) {
+        self.sent.extend(next.sent);
+        self.tasks.extend(next.tasks);
+        self.replies.extend(next.replies);
+    }
+
     /// Whom it has told to go, and as of which edition.
-    pub fn told_to_go(&self) -> Vec<(Peer, u64)> {
+    pub fn told_to_go(&self) -> Vec<(Member, u64)> {
         let told = self.sent.iter().filter(|m| m.is_tombstone);
         told.map(|m| (m.to_peer.unwrap_or_default(), m.region_epoch.unwrap_or_default().conf_ver)).collect()
     }
 
-    /// The messages of Raft of one type.
+    /// The messages of Raft of one type, in any region.
     pub fn of_type(&self, msg_type: MessageType) -> Vec<&Message> {
         self.sent.iter().filter_map(|m| m.message.as_ref()).filter(|m| m.msg_type() == msg_type).collect()
+    }
+
+    /// The same, in one region.
+    pub fn in_region(&self, region: u64, msg_type: MessageType) -> Vec<&Message> {
+        let own = self.sent.iter().filter(|m| m.region_id == region).filter_map(|m| m.message.as_ref());
+        own.filter(|m| m.msg_type() == msg_type).collect()
     }
 
     pub fn has(&self, msg_type: MessageType) -> bool {
@@ -83,101 +62,157 @@ impl Said {
         ids
     }
 
+    /// The tasks for which `pick` has something.
+    pub fn pick<T>(&self, pick: impl Fn(&Task) -> Option<T>) -> Vec<T> {
+        self.tasks.iter().filter_map(pick).collect()
+    }
+
     pub fn loads(&self) -> Vec<SnapKey> {
-        let load = |task: &Task| if let Task::Load { key, .. } = task { Some(*key) } else { None };
-        self.tasks.iter().filter_map(load).collect()
+        self.pick(|task| if let Task::Load { key, .. } = task { Some(*key) } else { None })
     }
 
     pub fn removes(&self) -> Vec<(SnapKey, SnapFileSet)> {
-        let removed =
-            |task: &Task| if let Task::Remove { key, set } = task { Some((*key, *set)) } else { None };
-        self.tasks.iter().filter_map(removed).collect()
+        self.pick(|task| if let Task::Remove { key, set } = task { Some((*key, *set)) } else { None })
     }
 }
 
 /// Store 1.
 pub struct Lone {
-    disk: MemDisk,
+    pub disk: MemDisk,
     store: Option<Store>,
+    config: Config,
     next_id: u64,
+    /// The commands that have had their reply.
+    answered: BTreeSet<u64>,
+    /// Why it stopped, if it did.
+    pub failure: Option<String>,
 }
 
+/// Settings under which nothing happens by itself.
+pub fn quiet() -> Config {
+    Config { heartbeat_to_scheduler_ticks: 0, split_check_ticks: 0, ..Config::default() }
+}
+
+const LETTERS: [&str; 13] = ["a", "c", "e", "g", "i", "k", "m", "o", "q", "s", "u", "w", "y"];
+
+/// How it begins.
 impl Lone {
-    /// A store with a peer of each of these regions, and in each data column family every second letter from a to z.
-    pub fn with(regions: &[Region]) -> Lone {
+    /// A store with a peer of each of these regions, and no data.
+    pub fn new(regions: &[Region]) -> Lone {
+        Lone::tuned(quiet(), regions)
+    }
+
+    /// The same, with other settings.
+    pub fn tuned(config: Config, regions: &[Region]) -> Lone {
         let disk = MemDisk::new();
-        let engines = engines(&disk);
+        let engines = open(&disk);
         bootstrap_store(&engines, StoreName { cluster: 1, store: 1 }).expect("a new disk");
         regions.iter().for_each(|region| bootstrap_region(&engines, region).expect("a new disk"));
-        let mut batch = WriteBatch::new();
-        for cf in Cf::DATA {
-            LETTERS.iter().for_each(|key| batch.put(cf, *key, "old"));
-        }
-        engines.kv.write(batch, true).expect("the disk is well");
+        let answered = BTreeSet::new();
+        let mut lone = Lone { disk, store: None, config, next_id: 0, answered, failure: None };
         drop(engines);
-        disk.restart_process();
-        let mut lone = Lone { disk, store: None, next_id: 0 };
-        lone.open();
+        lone.restart(false);
+        lone
+    }
+
+    /// A store that has in each data column family every second letter from a to z, be it in these regions or not.
+    pub fn with_letters(regions: &[Region]) -> Lone {
+        let lone = Lone::new(regions);
+        let of = |cf| LETTERS.map(|key| (cf, key, "old"));
+        lone.fill(&Cf::DATA.map(of).concat());
         lone
     }
 
     /// A store without regions, and without data.
     pub fn empty() -> Lone {
-        Lone::with(&[])
+        Lone::new(&[])
     }
 
-    fn open(&mut self) {
-        let config = Config { heartbeat_to_scheduler_ticks: 0, split_check_ticks: 0, ..Config::default() };
-        let store = Store::open(config, engines(&self.disk));
-        self.store = Some(
-            store.unwrap_or_else(|error| panic!("the store must start with what it has saved: {error}")),
-        );
+    /// The only peer of region 7, and it leads.
+    pub fn leader() -> Lone {
+        Lone::leader_of(quiet(), &region().of([peer(1)]))
     }
 
-    pub fn store(&self) -> &Store {
-        self.store.as_ref().expect("it runs")
+    /// The only peer of this region, and it leads.
+    pub fn leader_of(config: Config, region: &Region) -> Lone {
+        let mut lone = Lone::tuned(config, std::slice::from_ref(region));
+        for _ in 0..100 {
+            if lone.peer(region.id).is_leader() {
+                return lone;
+            }
+            lone.tick(1);
+        }
+        panic!("one of one is a majority: it elects itself (section 5.2)");
     }
 
-    /// The id of the peer of a region, if there is one.
-    pub fn peer_id(&self, region: u64) -> Option<u64> {
-        self.store().peer(region).map(|peer| peer.id())
+    /// Puts this into the data, past the store.
+    pub fn fill(&self, pairs: &[(Cf, &str, &str)]) {
+        let mut batch = WriteBatch::new();
+        for (cf, key, value) in pairs {
+            batch.put(*cf, bytes(key), bytes(value));
+        }
+        self.store().engines().kv.write(batch, true).expect("the disk is well");
     }
+}
 
-    /// The process dies, or the power fails, and the store starts again.
+/// How it stops.
+impl Lone {
+    /// The process dies, or, with a power cut, what was not synced is lost as well; and the store starts again.
     pub fn restart(&mut self, power_cut: bool) {
-        self.store = None;
+        (self.store, self.failure) = (None, None);
+        self.disk.call_off();
         if power_cut {
             self.disk.restart()
         } else {
             self.disk.restart_process()
         }
-        self.open();
+        let store = Store::open(self.config.clone(), open(&self.disk));
+        self.store = Some(
+            store.unwrap_or_else(|error| panic!("the store must start with what it has saved: {error}")),
+        );
+    }
+
+    pub fn power_cut(&mut self) {
+        self.restart(true);
+    }
+
+    pub fn kill(&mut self) {
+        self.restart(false);
     }
 
     /// Something happens at the `n`-th write from now.
     pub fn fault_at(&mut self, n: u64, fault: Fault) {
         self.disk.plan(self.disk.writes() + n, fault);
     }
+}
 
+/// What it is told.
+impl Lone {
     /// Gives the store several events at once, and lets it work until it rests.
     pub fn give(&mut self, events: impl IntoIterator<Item = Event>) -> Said {
-        let store = self.store.as_mut().expect("it runs");
+        let store = self.store.as_mut().expect("the store runs");
         events.into_iter().for_each(|event| store.handle(event));
         let mut said = Said::default();
         for round in 0.. {
             if !store.has_work() {
                 break;
             }
-            assert!(round < 30, "a store comes to rest");
+            assert!(round < 50, "a store comes to rest");
+            let disk = &self.disk;
             let drained = store.drain(&mut |effect| match effect {
+                _ if disk.is_stopped() => {}
                 Effect::Send(m) => said.sent.push(m),
                 Effect::Schedule(Task::Send(m)) => said.sent.push(*m),
                 Effect::Schedule(task) => said.tasks.push(task),
                 Effect::Reply { id, result } => said.replies.push((id, result)),
             });
-            if drained.is_err() {
+            if let Err(error) = drained {
+                self.failure = Some(error.to_string());
                 break;
             }
+        }
+        for (id, _) in &said.replies {
+            assert!(self.answered.insert(*id), "a command gets one reply");
         }
         said
     }
@@ -186,15 +221,10 @@ impl Lone {
         self.give([Event::RaftMessage(message)])
     }
 
-    pub fn tick(&mut self, n: u64) -> Said {
-        let mut all = Said::default();
-        for _ in 0..n {
-            let said = self.give([Event::Tick]);
-            all.sent.extend(said.sent);
-            all.tasks.extend(said.tasks);
-            all.replies.extend(said.replies);
-        }
-        all
+    /// What peer `from` says to the region's peer on this store.
+    pub fn hear(&mut self, region: &Region, from: Member, message: Message) -> Said {
+        let to = *region.peer_on(1).expect("it is for a peer here");
+        self.tell(envelope(region, from, to, message))
     }
 
     /// A snapshot has arrived.
@@ -202,32 +232,155 @@ impl Lone {
         self.give([Event::Snapshot { message: snapshot, copy }])
     }
 
+    /// A worker, or the scheduler, has done what it was asked for.
+    pub fn done(&mut self, done: TaskDone) -> Said {
+        self.give([Event::TaskDone(done)])
+    }
+
     /// A worker has loaded a snapshot.
     pub fn loaded(&mut self, key: SnapKey) -> Said {
-        self.give([Event::TaskDone(TaskDone::Loaded { key, result: Ok(()) })])
+        self.done(TaskDone::Loaded { key, result: Ok(()) })
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, ticks: u64) -> Said {
+        let mut all = Said::default();
+        (0..ticks).for_each(|_| all.extend(self.give([Event::Tick])));
+        all
     }
 
     /// Gives the store a command. Returns its number.
-    pub fn command(&mut self, request: RaftCmdRequest) -> (u64, Said) {
+    pub fn begin(&mut self, request: RaftCmdRequest) -> (u64, Said) {
         self.next_id += 1;
         let id = self.next_id;
         (id, self.give([Event::Command { id, request }]))
     }
 
-    /// The keys that are there, in all data column families alike.
-    pub fn letters(&self) -> String {
+    /// Gives the store commands, one after the other, before it works on any of them. Their answers, which come at
+    /// once.
+    pub fn together(&mut self, requests: &[RaftCmdRequest]) -> Vec<CommandResult> {
+        let first = self.next_id + 1;
+        self.next_id += requests.len() as u64;
+        let commands = requests.iter().zip(first..);
+        let said = self.give(commands.map(|(request, id)| Event::Command { id, request: request.clone() }));
+        let mut replies = said.replies;
+        replies.sort_unstable_by_key(|(id, _)| *id);
+        let answered: Vec<u64> = replies.iter().map(|(id, _)| *id).collect();
+        assert_eq!(answered, (first..=self.next_id).collect::<Vec<_>>(), "every command is answered");
+        replies.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// One command, and its answer, which comes at once.
+    pub fn ask(&mut self, request: &RaftCmdRequest) -> CommandResult {
+        self.together(std::slice::from_ref(request)).remove(0)
+    }
+
+    /// Puts keys, each with its own name for a value.
+    pub fn put_all(&mut self, region: u64, keys: &[&str]) {
+        for key in keys {
+            let request = command(self.region(region), vec![put(key, key)]);
+            self.ask(&request).unwrap_or_else(|error| panic!("a put of {key}: {error}"));
+        }
+    }
+
+    /// The region is split, which must work. Returns the regions of the answer.
+    pub fn split(&mut self, region: u64, cuts: &[(&str, u64, &[u64])], right_derive: bool) -> Vec<Region> {
+        let request = change(self.region(region), split(cuts, right_derive));
+        let answer = self.ask(&request).expect("a split at keys inside the region is made");
+        let admin = answer.response.admin_response.expect("an admin command has an admin response");
+        assert_eq!(admin.cmd_type(), AdminCmdType::BatchSplit);
+        admin.splits.expect("the regions that came of it").regions
+    }
+
+    /// So much time passes, and region 7's peer on store 2 gives its vote whenever it is asked.
+    pub fn win_votes(&mut self, ticks: u64) -> Said {
+        let mut all = Said::default();
+        for _ in 0..ticks {
+            let said = self.tick(1);
+            let region = self.region(ID).clone();
+            let voter = *region.peer_on(2).expect("it has a peer on store 2");
+            let asked = said.in_region(ID, MessageType::MsgRequestVote).into_iter();
+            let terms: Vec<u64> = asked.filter(|m| m.to == voter.id).map(|m| m.term).collect();
+            all.extend(said);
+            for term in terms {
+                all.extend(self.hear(&region, voter, message(MessageType::MsgRequestVoteResponse, term)));
+            }
+        }
+        all
+    }
+
+    /// Store 1's peer of region 7 stands for election, and that on store 2 votes for it; its first entry is committed.
+    pub fn elect(&mut self) -> Said {
+        let mut all = Said::default();
+        for ticks in 0.. {
+            if !all.in_region(ID, MessageType::MsgRequestVote).is_empty() {
+                break;
+            }
+            assert!(ticks < 50, "who hears of no leader stands for election (section 5.2)");
+            all.extend(self.win_votes(1));
+        }
+        assert!(self.peer(ID).is_leader(), "two of three votes are enough (section 5.2)");
+        all.extend(self.acknowledge(2));
+        all
+    }
+
+    /// The peer on another store has all of the leader's log of region 7.
+    pub fn acknowledge(&mut self, store: u64) -> Said {
+        self.acknowledge_up_to(store, self.last_index(ID))
+    }
+
+    pub fn acknowledge_up_to(&mut self, store: u64, index: u64) -> Said {
+        let region = self.region(ID).clone();
+        let from = *region.peer_on(store).expect("it is a member");
+        let answer = message(MessageType::MsgAppendResponse, self.peer(ID).term());
+        self.hear(&region, from, Message { index, ..answer })
+    }
+}
+
+/// What it has.
+impl Lone {
+    pub fn store(&self) -> &Store {
+        self.store.as_ref().expect("the store runs")
+    }
+
+    pub fn peer(&self, region: u64) -> &Peer {
+        self.store().peer(region).unwrap_or_else(|| panic!("the store has no peer of region {region}"))
+    }
+
+    /// The id of the peer of a region, if there is one.
+    pub fn peer_id(&self, region: u64) -> Option<u64> {
+        self.store().peer(region).map(|peer| peer.id())
+    }
+
+    pub fn has_peer(&self, region: u64) -> bool {
+        self.peer_id(region).is_some()
+    }
+
+    /// A region as the peer here knows it.
+    pub fn region(&self, id: u64) -> &Region {
+        self.peer(id).region()
+    }
+
+    pub fn last_index(&self, region: u64) -> u64 {
+        self.peer(region).node().raft().log().last_index()
+    }
+
+    /// Which of these keys are in the data, in one column family.
+    pub fn held(&self, cf: Cf, keys: &[&str]) -> String {
         let kv = self.store().engines().kv.snapshot();
-        let keys = |cf: Cf| -> String {
-            let there = |key: &&&str| kv.get(cf, key.as_bytes()).expect("an engine in memory").is_some();
-            LETTERS.iter().filter(there).copied().collect()
-        };
-        let all = Cf::DATA.map(keys);
+        let is_there = |key: &&&str| kv.get(cf, key.as_bytes()).expect("an engine in memory").is_some();
+        keys.iter().filter(is_there).copied().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The letters that are there, in all data column families alike.
+    pub fn letters(&self) -> String {
+        let all = Cf::DATA.map(|cf| self.held(cf, &LETTERS).replace(' ', ""));
         assert!(all.iter().all(|keys| *keys == all[0]), "the same in all column families: {all:?}");
         all[0].clone()
     }
 
     pub fn region_state(&self, region: u64) -> Option<RegionLocalState> {
-        read(&*self.store().engines().kv.snapshot(), Cf::Raft, &keys::region_state(region))
+        self.saved(&keys::region_state(region))
     }
 
     /// The same, as a loss of power would leave it.
@@ -239,9 +392,13 @@ impl Lone {
         read(&*self.store().engines().raft.snapshot(), Cf::Default, &keys::raft_state(region))
     }
 
-    pub fn has_apply_state(&self, region: u64) -> bool {
-        let kv = self.store().engines().kv.snapshot();
-        kv.get(Cf::Raft, &keys::apply_state(region)).expect("an engine in memory").is_some()
+    pub fn apply_state(&self, region: u64) -> Option<RaftApplyState> {
+        self.saved(&keys::apply_state(region))
+    }
+
+    /// The same, as a loss of power would leave it.
+    pub fn safe_apply_state(&self, region: u64) -> Option<RaftApplyState> {
+        read(&*self.disk.synced("kv"), Cf::Raft, &keys::apply_state(region))
     }
 
     /// True if there is a record of who the peer of a region was that its region does not name any more.
@@ -259,174 +416,17 @@ impl Lone {
         (0..100).filter(there).collect()
     }
 
-    /// Peer 1 of region 7 stands for election, and peer 2 votes for it; its first entry is committed. Returns the term.
-    pub fn elect(&mut self) -> u64 {
-        let mut ticks = 0;
-        let stands = |said: &Said| {
-            let request = |m: &Message| m.msg_type() == MessageType::MsgRequestVote;
-            said.sent.iter().any(|m| m.region_id == ID && m.message.as_ref().is_some_and(request))
-        };
-        while !stands(&self.tick(1)) {
-            ticks += 1;
-            assert!(ticks < 50, "who hears of no leader stands for election (section 5.2)");
-        }
-        let term = self.store().peer(ID).expect("it is there").term();
-        self.tell(from(2, message(MessageType::MsgRequestVoteResponse, term)));
-        assert!(
-            self.store().peer(ID).expect("it is there").is_leader(),
-            "two of three votes are enough (section 5.2)"
-        );
-        self.acknowledge(2);
-        term
-    }
-
-    /// A follower of region 7 has all of the leader's log.
-    pub fn acknowledge(&mut self, follower: u64) -> Said {
-        let log = self.store().peer(ID).expect("it is there").node().raft().log();
-        let index = log.last_index();
-        self.acknowledge_up_to(follower, index)
-    }
-
-    pub fn acknowledge_up_to(&mut self, follower: u64, index: u64) -> Said {
-        let term = self.store().peer(ID).expect("it is there").term();
-        let answer = Message { index, ..message(MessageType::MsgAppendResponse, term) };
-        self.tell(from(follower, answer))
+    fn saved<M: prost::Message + Default>(&self, key: &[u8]) -> Option<M> {
+        read(&*self.store().engines().kv.snapshot(), Cf::Raft, key)
     }
 }
 
-const LETTERS: [&str; 13] = ["a", "c", "e", "g", "i", "k", "m", "o", "q", "s", "u", "w", "y"];
-
-fn engines(disk: &MemDisk) -> Engines {
-    let engine = |name| Arc::new(disk.open(name).expect("the old handles are gone"));
-    Engines { kv: engine("kv"), raft: engine("raft") }
-}
-
-fn read<M: prost::Message + Default>(disk: &dyn raftkv::engine::Snapshot, cf: Cf, key: &[u8]) -> Option<M> {
+fn read<M: prost::Message + Default>(disk: &dyn Snapshot, cf: Cf, key: &[u8]) -> Option<M> {
     let value = disk.get(cf, key).expect("an engine in memory")?;
     Some(M::decode(value).expect("what is under this key is such a record"))
 }
 
-pub fn message(msg_type: MessageType, term: u64) -> Message {
-    Message { msg_type: msg_type.into(), term, ..Default::default() }
-}
-
-/// A message of region 7's peer `id`, to peer 1, as of the edition that both know.
-pub fn from(id: u64, message: Message) -> RaftMessage {
-    envelope(peer(id), peer(1), 5, message)
-}
-
-/// A message of region 7.
-pub fn envelope(from: Peer, to: Peer, conf_ver: u64, message: Message) -> RaftMessage {
-    RaftMessage {
-        region_id: ID,
-        from_peer: Some(from),
-        to_peer: Some(to),
-        region_epoch: epoch(3, conf_ver),
-        message: Some(Message { from: from.id, to: to.id, ..message }),
-        start_key: "b".into(),
-        end_key: "p".into(),
-        ..Default::default()
-    }
-}
-
-/// What a leader says to a peer of which it knows nothing.
-pub fn hello(from: Peer, to: Peer, conf_ver: u64) -> RaftMessage {
-    envelope(from, to, conf_ver, message(MessageType::MsgHeartbeat, 6))
-}
-
-/// What a candidate says, whose log ends far away.
-pub fn vote_request(from: Peer, to: Peer, conf_ver: u64, term: u64) -> RaftMessage {
-    let request = Message { index: 100, log_term: term - 1, ..message(MessageType::MsgRequestVote, term) };
-    envelope(from, to, conf_ver, request)
-}
-
-/// Somebody has applied the removal of peer `to`.
-pub fn go(to: Peer, conf_ver: u64) -> RaftMessage {
-    RaftMessage {
-        region_id: ID,
-        from_peer: Some(peer(2)),
-        to_peer: Some(to),
-        region_epoch: epoch(3, conf_ver),
-        is_tombstone: true,
-        ..Default::default()
-    }
-}
-
-/// Peer 2, which leads in term 6, sends entries behind `index`, all of term 6, and all committed.
-pub fn append(index: u64, conf_ver: u64, entries: Vec<Entry>) -> RaftMessage {
-    let log_term = if index == BEGIN { 5 } else { 6 };
-    let commit = index + entries.len() as u64;
-    let append = Message { index, log_term, entries, commit, ..message(MessageType::MsgAppend, 6) };
-    envelope(peer(2), peer(1), conf_ver, append)
-}
-
-/// A snapshot of a region, for its peer on store 1.
-pub fn snapshot(key: SnapKey, of: &Region) -> RaftMessage {
-    let to = *of.peer_on(1).expect("the region has a peer on store 1");
-    let from = *of.peers.iter().find(|peer| peer.store_id != 1).expect("and on another one");
-    let voters = of.peers.iter().map(|peer| peer.id).collect();
-    let conf_state = Some(ConfState { voters, ..Default::default() });
-    let metadata = Some(SnapshotMetadata { conf_state, index: key.index, term: key.term });
-    let data = RaftSnapshotData { region: Some(of.clone()), ..Default::default() };
-    let snapshot = Some(Snapshot { data: data.encode_to_vec().into(), metadata });
-    let m = Message { snapshot, from: from.id, to: to.id, ..message(MessageType::MsgSnapshot, key.term) };
-    RaftMessage {
-        region_id: of.id,
-        from_peer: Some(from),
-        to_peer: Some(to),
-        region_epoch: of.region_epoch,
-        message: Some(m),
-        ..Default::default()
-    }
-}
-
-/// The command that adds or removes a peer of region 7, made for the edition `(version, conf_ver)`.
-pub fn change(kind: ConfChangeType, peer: Peer, edition: (u64, u64)) -> RaftCmdRequest {
-    admin(change_peer(kind, peer), edition)
-}
-
-/// A change of region 7, for its peer 1.
-pub fn admin(admin: AdminRequest, (version, conf_ver): (u64, u64)) -> RaftCmdRequest {
-    let header = RaftRequestHeader {
-        region_id: ID,
-        peer: Some(peer(1)),
-        region_epoch: epoch(version, conf_ver),
-        ..Default::default()
-    };
-    RaftCmdRequest { header: Some(header), requests: Vec::new(), admin_request: Some(admin) }
-}
-
-/// A put into region 7.
-pub fn put(key: &'static str, (version, conf_ver): (u64, u64)) -> RaftCmdRequest {
-    let put = PutRequest { cf: "default".into(), key: key.into(), value: "new".into() };
-    let request = Request { cmd_type: CmdType::Put.into(), put: Some(put), ..Default::default() };
-    let header = RaftRequestHeader {
-        region_id: ID,
-        peer: Some(peer(1)),
-        region_epoch: epoch(version, conf_ver),
-        ..Default::default()
-    };
-    RaftCmdRequest { header: Some(header), requests: vec![request], admin_request: None }
-}
-
-/// The log entry of a command that changes the members.
-pub fn change_entry(index: u64, command: &RaftCmdRequest) -> Entry {
-    let change =
-        command.admin_request.as_ref().and_then(|admin| admin.change_peer.as_ref()).expect("it is a change");
-    let data = ConfChange {
-        change_type: change.change_type,
-        node_id: change.peer.expect("it names a peer").id,
-        context: command.encode_to_vec().into(),
-        ..Default::default()
-    };
-    entry(index, EntryType::EntryConfChange, data.encode_to_vec().into())
-}
-
-/// A log entry of term 6 with a command.
-pub fn command_entry(index: u64, command: &RaftCmdRequest) -> Entry {
-    entry(index, EntryType::EntryNormal, command.encode_to_vec().into())
-}
-
-fn entry(index: u64, entry_type: EntryType, data: Bytes) -> Entry {
-    Entry { entry_type: entry_type.into(), term: 6, index, data, ..Default::default() }
+fn open(disk: &MemDisk) -> Engines {
+    let engine = |name| Arc::new(disk.open(name).expect("the old handles are gone"));
+    Engines { kv: engine("kv"), raft: engine("raft") }
 }

@@ -1,9 +1,8 @@
 //! Stage 3b: regions that move, grow members and split.
 //!
-//! `basic` first. `lone` and `alone` drive one store by hand (messages at its door; splits); the rest drives clusters
+//! `basic` first. `lone` drives one store by hand, and `messages` has what others say to it; the rest drives clusters
 //! in the simulator, with a scheduler, and clients that have an old picture of where the regions are.
 
-mod alone;
 mod answers;
 mod basic;
 mod chaos;
@@ -13,6 +12,7 @@ mod epoch;
 mod growth;
 mod lifecycle;
 mod lone;
+mod messages;
 mod new_peer;
 mod overlap;
 mod placement;

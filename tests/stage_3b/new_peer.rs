@@ -12,11 +12,14 @@ use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Setup, Sim, millis, secs};
 use rstest::rstest;
 
-use crate::lone::{ID, Lone, at, envelope, epoch, go, hello, message, peer, region, snapshot, vote_request};
+use crate::lone::Lone;
+use crate::messages::{
+    ID, Vary, as_of, at, envelope, go, hello, message, next_region, peer, region, snapshot, vote_request,
+};
 
 /// The region in which peer 4 is the one on store 1.
 fn with_the_new_one() -> Region {
-    Region { peers: vec![peer(2), peer(3), at(4, 1)], region_epoch: epoch(3, 6), ..region() }
+    region().of([peer(2), peer(3), at(4, 1)]).edition(6, 30)
 }
 
 const KEY: SnapKey = SnapKey { region: ID, term: 6, index: 40 };
@@ -28,13 +31,13 @@ fn it_never_campaigns(#[values(false, true)] restarted: bool) {
     let mut lone = Lone::empty();
     lone.tell(hello(peer(2), at(4, 1), 6));
     if restarted {
-        lone.restart(true);
+        lone.power_cut();
         lone.tell(hello(peer(2), at(4, 1), 6));
     }
     let said = lone.tick(100);
     assert!(!said.has(MsgRequestVote), "a peer without a region has nobody to ask for votes");
-    lone.tell(envelope(peer(2), at(4, 1), 6, message(MsgTimeoutNow, 6)));
-    let new = lone.store().peer(ID).expect("it is there");
+    lone.tell(envelope(&as_of(6), peer(2), at(4, 1), message(MsgTimeoutNow, 6)));
+    let new = lone.peer(ID);
     assert!(!new.is_leader(), "nor does it elect itself: of no votes none are a majority");
     assert_eq!((new.node().raft().log().last_index(), new.term() <= 6), (0, true));
 }
@@ -47,7 +50,7 @@ fn entries_do_not_help_it() {
     lone.tell(hello(peer(2), at(4, 1), 6));
     let entries = vec![Entry { index: 8, term: 6, ..Default::default() }];
     let m = Message { index: 7, log_term: 6, entries, commit: 8, ..message(MsgAppend, 6) };
-    let said = lone.tell(envelope(peer(2), at(4, 1), 6, m));
+    let said = lone.tell(envelope(&as_of(6), peer(2), at(4, 1), m));
     let answers = said.of_type(MsgAppendResponse);
     assert_eq!(answers.len(), 1, "the leader is told");
     assert!(answers[0].reject, "entries behind 7 do not fit to a log that ends at 0 (section 5.3)");
@@ -57,7 +60,7 @@ fn entries_do_not_help_it() {
         said.of_type(MsgAppendResponse).iter().map(|m| (m.index, m.reject)).collect::<Vec<_>>(),
         [(40, false)]
     );
-    let new = lone.store().peer(ID).expect("it is there");
+    let new = lone.peer(ID);
     assert_eq!((new.is_initialized(), new.region()), (true, &with_the_new_one()));
     assert_eq!(
         lone.store().meta().region(ID),
@@ -65,7 +68,7 @@ fn entries_do_not_help_it() {
         "from now on the store knows whose keys these are"
     );
     lone.loaded(KEY);
-    assert_eq!(lone.store().peer(ID).expect("it is there").apply_state().applied_index, 40);
+    assert_eq!(lone.peer(ID).apply_state().applied_index, 40);
     assert_eq!(
         lone.region_state(ID).map(|state| state.state()),
         Some(PeerState::Normal),
@@ -104,12 +107,12 @@ fn it_keeps_its_vote(#[values(false, true)] power_cut: bool) {
 #[test]
 fn it_keeps_its_vote_beside_a_tombstone() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.tell(go(peer(1), 6));
     lone.tell(vote_request(peer(2), at(12, 1), 7, 9));
     assert_eq!(lone.peer_id(ID), Some(12));
     for _ in 0..2 {
-        lone.restart(true);
+        lone.power_cut();
         let said = lone.tell(vote_request(peer(3), at(12, 1), 7, 9));
         let votes = said.of_type(MsgRequestVoteResponse);
         assert_eq!(
@@ -127,7 +130,7 @@ fn an_earlier_peer_after_a_restart() {
     let _lab = lab!();
     let mut lone = Lone::empty();
     lone.tell(vote_request(peer(2), at(12, 1), 7, 9));
-    lone.restart(true);
+    lone.power_cut();
     let said = lone.tell(vote_request(peer(3), at(4, 1), 6, 9));
     assert_eq!((lone.peer_id(ID), said.sent), (None, vec![]), "peer 4 is an earlier one");
     let said = lone.tell(vote_request(peer(3), at(12, 1), 7, 9));
@@ -142,10 +145,10 @@ fn a_later_peer_after_a_restart(#[values(false, true)] restarted_again: bool) {
     let _lab = lab!();
     let mut lone = Lone::empty();
     lone.tell(vote_request(peer(2), at(12, 1), 7, 9));
-    lone.restart(true);
+    lone.power_cut();
     lone.tell(hello(peer(2), at(15, 1), 9));
     if restarted_again {
-        lone.restart(true);
+        lone.power_cut();
     }
     let said = lone.tell(vote_request(peer(3), at(15, 1), 9, 9));
     assert_eq!(lone.peer_id(ID), Some(15));
@@ -157,7 +160,7 @@ fn a_later_peer_after_a_restart(#[values(false, true)] restarted_again: bool) {
 #[test]
 fn it_takes_nothing_with_it() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[crate::lone::next_region()]);
+    let mut lone = Lone::with_letters(&[next_region()]);
     lone.tell(hello(peer(2), at(4, 1), 6));
     lone.tell(go(at(4, 1), 7));
     assert_eq!(lone.peer_id(ID), None, "it was told to go");

@@ -2,26 +2,25 @@
 //! messages made by hand.
 
 use pretty_assertions::assert_eq;
+use raftkv::proto::eraftpb::MessageType;
 use raftkv::proto::metapb::Region;
-use raftkv::proto::raft_serverpb::RaftMessage;
 use raftkv::raftstore::{Event, SnapFileSet, SnapKey};
 use raftkv_testkit::lab;
 use rstest::rstest;
 
-use crate::lone::{ID, Lone, at, epoch, go, hello, next_region, peer, region, snapshot};
+use crate::lone::Lone;
+use crate::messages::{ID, Vary, at, go, hello, message, next_region, peer, region, snapshot};
 
 const KEY: SnapKey = SnapKey { region: 9, term: 6, index: 40 };
 
 /// Region 9, with peer 94 on store 1.
-fn nine(start: &'static str, end: &'static str) -> Region {
-    let peers = vec![at(92, 2), at(93, 3), at(94, 1)];
-    Region { id: 9, start_key: start.into(), end_key: end.into(), peers, region_epoch: epoch(4, 2) }
+fn nine(start: &str, end: &str) -> Region {
+    Region { id: 9, ..region().keys(start, end).of([peer(92), peer(93), at(94, 1)]).edition(2, 31) }
 }
 
 /// Its peer, created by a message that says of the keys what does not overlap.
 fn with_nine(lone: &mut Lone) {
-    let first = RaftMessage { region_id: 9, ..hello(at(92, 2), at(94, 1), 2) };
-    lone.tell(RaftMessage { start_key: "x".into(), end_key: "y".into(), ..first });
+    lone.hear(&nine("x", "y").edition(2, 30), peer(92), message(MessageType::MsgHeartbeat, 6));
     assert_eq!(lone.peer_id(9), Some(94));
 }
 
@@ -40,9 +39,9 @@ fn arrives(of: &Region, index: u64, copy: u64) -> Event {
 #[case::everything("", "", false)]
 #[case::on_the_left("", "b", true)]
 #[case::on_the_right("p", "", true)]
-fn another_regions_keys(#[case] start: &'static str, #[case] end: &'static str, #[case] taken: bool) {
+fn another_regions_keys(#[case] start: &str, #[case] end: &str, #[case] taken: bool) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::with_letters(&[region()]);
     with_nine(&mut lone);
     let said = lone.give([arrives(&nine(start, end), 40, 1)]);
     let expected: &[SnapKey] = if taken { &[KEY] } else { &[] };
@@ -62,11 +61,11 @@ fn another_regions_keys(#[case] start: &'static str, #[case] end: &'static str, 
 #[test]
 fn the_own_keys() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region(), next_region()]);
-    let grown = |end: &'static str| Region { end_key: end.into(), region_epoch: epoch(4, 5), ..region() };
+    let mut lone = Lone::new(&[region(), next_region()]);
     let key = SnapKey { region: ID, ..KEY };
-    assert_eq!(lone.receive(snapshot(key, &grown("s")), 1).loads(), [], "the keys from p on are region 8's");
-    let smaller = Region { start_key: "".into(), ..grown("p") };
+    let larger = region().keys("b", "s").edition(5, 31);
+    assert_eq!(lone.receive(snapshot(key, &larger), 1).loads(), [], "the keys from p on are region 8's");
+    let smaller = region().keys("", "p").edition(5, 31);
     assert_eq!(lone.receive(snapshot(key, &smaller), 2).loads(), [key]);
 }
 
@@ -78,7 +77,7 @@ fn what_another_has_accepted(#[values(false, true)] overlap: bool) {
     let mut lone = Lone::empty();
     with_nine(&mut lone);
     lone.tell(hello(peer(2), at(4, 1), 6));
-    let seven = Region { peers: vec![peer(2), peer(3), at(4, 1)], ..region() };
+    let seven = region().of([peer(2), peer(3), at(4, 1)]);
     let other = nine(if overlap { "m" } else { "p" }, "z");
     let said = lone.give([arrives(&seven, 40, 1), arrives(&other, 40, 2)]);
     let seventh = SnapKey { region: ID, ..KEY };
@@ -100,11 +99,11 @@ fn what_another_has_accepted(#[values(false, true)] overlap: bool) {
 #[test]
 fn once_the_other_has_shrunk() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::with_letters(&[region()]);
     with_nine(&mut lone);
     let right = nine("k", "p");
     assert_eq!(lone.give([arrives(&right, 40, 1)]).loads(), [], "region 7 has not been split here yet");
-    let left = Region { end_key: "k".into(), region_epoch: epoch(4, 5), ..region() };
+    let left = region().keys("b", "k").edition(5, 31);
     let seventh = SnapKey { region: ID, ..KEY };
     assert_eq!(lone.give([arrives(&left, 40, 2)]).loads(), [seventh]);
     assert_eq!(lone.letters(), "acegiqsuwy", "what it has given up is deleted");

@@ -5,10 +5,9 @@ use raftkv::engine::Cf;
 use raftkv::raftstore::Config;
 use raftkv::scheduler::{Operator, OperatorState};
 use raftkv_testkit::lab;
+use raftkv_testkit::requests::put;
 use raftkv_testkit::sim::{Fault, Mix, Nemesis, Setup, Sim, batch_split, millis, secs};
 use rstest::rstest;
-
-use crate::alone::put;
 
 /// A region may have 1000 bytes.
 const MOST: u64 = 1000;

@@ -9,7 +9,7 @@ use raftkv::worker::split_check::check_split;
 use raftkv_testkit::{Rng, lab};
 use rstest::rstest;
 
-use crate::alone::region;
+use crate::messages::{Vary, region};
 
 /// What the worker says of a region with these pairs, each in one column family: its key, and how many bytes key and
 /// value have together.
@@ -35,7 +35,7 @@ fn all_column_families_count() {
     let mut pairs = Vec::new();
     for (cf, sum) in Cf::DATA.into_iter().zip([60, 120, 180]) {
         pairs.extend(even(cf));
-        assert_eq!(look(&region("b", "p", 1), &pairs, 1000), (sum, None), "with {cf}");
+        assert_eq!(look(&region(), &pairs, 1000), (sum, None), "with {cf}");
     }
 }
 
@@ -43,7 +43,7 @@ fn all_column_families_count() {
 #[test]
 fn the_limit() {
     let _lab = lab!();
-    let region = region("b", "p", 1);
+    let region = region();
     let pairs = even(Cf::Default);
     assert_eq!(look(&region, &pairs, 60), (60, None));
     assert_eq!(look(&region, &pairs, 59), (60, Some("f".into())));
@@ -56,7 +56,7 @@ fn the_limit() {
 #[case::write(Cf::Write)]
 fn the_middle(#[case] cf: Cf) {
     let _lab = lab!();
-    assert_eq!(look(&region("b", "p", 1), &even(cf), 20), (60, Some("f".into())));
+    assert_eq!(look(&region(), &even(cf), 20), (60, Some("f".into())));
 }
 
 /// The middle is that of all column families together: not of the first, not of the largest.
@@ -66,7 +66,7 @@ fn the_middle_of_all_families() {
     let mut pairs = even(Cf::Default);
     pairs.extend(["i", "j", "k", "l", "m", "n"].map(|key| (Cf::Lock, key, 10)));
     pairs.extend(["c1", "j1", "k1"].map(|key| (Cf::Write, key, 20)));
-    let (size, middle) = look(&region("b", "p", 1), &pairs, 100);
+    let (size, middle) = look(&region(), &pairs, 100);
     assert_eq!(size, 180);
     assert_eq!(middle.as_deref(), Some("j"), "60 + 20 + 10 bytes lie before it");
 }
@@ -78,16 +78,11 @@ fn the_middle_of_all_families() {
 #[case::from_the_beginning("", "p", "a b c o o1", "c o")]
 #[case::to_the_end("b", "", "b c o o1 p q", "o1")]
 #[case::everything("", "", "a b c o o1 p q", "o o1")]
-fn only_its_own_keys(
-    #[case] start: &'static str,
-    #[case] end: &'static str,
-    #[case] inside: &str,
-    #[case] middles: &str,
-) {
+fn only_its_own_keys(#[case] start: &str, #[case] end: &str, #[case] inside: &str, #[case] middles: &str) {
     let _lab = lab!();
     let pairs = ["a", "b", "c", "o", "o1", "p", "q"].map(|key| (Cf::Default, key, 10));
     let size = 10 * inside.split(' ').count() as u64;
-    let (seen, middle) = look(&region(start, end, 1), &pairs, 30);
+    let (seen, middle) = look(&region().keys(start, end), &pairs, 30);
     assert_eq!(seen, size, "ten bytes a pair, and {inside} are inside");
     let is_middle = middle.as_deref().is_some_and(|middle| middles.split(' ').any(|key| key == middle));
     assert!(is_middle, "the cut is at one of {middles}: {middle:?}");
@@ -97,7 +92,7 @@ fn only_its_own_keys(
 #[test]
 fn an_empty_region() {
     let _lab = lab!();
-    assert_eq!(look(&region("b", "p", 1), &[(Cf::Default, "a", 10), (Cf::Write, "p", 10)], 1), (0, None));
+    assert_eq!(look(&region(), &[(Cf::Default, "a", 10), (Cf::Write, "p", 10)], 1), (0, None));
 }
 
 /// A region is never cut at its start: nothing would be left of it. Nor at its first key, since nothing would lie
@@ -110,7 +105,7 @@ fn an_empty_region() {
 #[case::in_three_families(&[(Cf::Default, "h", 10), (Cf::Lock, "h", 100), (Cf::Write, "h", 10)])]
 fn one_key(#[case] pairs: &[(Cf, &str, usize)]) {
     let _lab = lab!();
-    let (size, middle) = look(&region("b", "p", 1), pairs, 50);
+    let (size, middle) = look(&region(), pairs, 50);
     assert_eq!(size, pairs.iter().map(|(_, _, size)| *size as u64).sum::<u64>());
     assert_eq!(middle, None, "all is under one key");
 }
@@ -126,7 +121,7 @@ fn one_key(#[case] pairs: &[(Cf, &str, usize)]) {
 fn one_large_pair(#[case] pairs: &[(&str, usize)], #[case] good: &[&str]) {
     let _lab = lab!();
     let pairs: Vec<(Cf, &str, usize)> = pairs.iter().map(|(key, size)| (Cf::Default, *key, *size)).collect();
-    let (_, middle) = look(&region("b", "p", 1), &pairs, 100);
+    let (_, middle) = look(&region(), &pairs, 100);
     let middle = middle.expect("there are several keys, and too much under them");
     assert!(good.contains(&&*middle), "cut at {middle}, and not at one of {good:?}");
 }
@@ -148,7 +143,7 @@ fn both_parts_have_something() {
                 }
             }
         }
-        let (size, middle) = look(&region("b", "p", 1), &pairs, 10);
+        let (size, middle) = look(&region(), &pairs, 10);
         let middle = middle.expect("many keys are too much for 10 bytes");
         let before = |key: &str| pairs.iter().filter(|p| p.1 < key).map(|p| p.2 as u64).sum::<u64>();
         let of = |key: &str| pairs.iter().filter(|p| p.1 == key).map(|p| p.2 as u64).sum::<u64>();

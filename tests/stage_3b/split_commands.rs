@@ -4,11 +4,11 @@ use pretty_assertions::assert_eq;
 use raftkv::engine::Cf;
 use raftkv::proto::raft_cmdpb::Request;
 use raftkv_testkit::lab;
+use raftkv_testkit::requests::{delete, delete_range, get, put, snap, swap};
 use rstest::rstest;
 
-use crate::alone::{
-    Alone, delete, delete_range, entry, get, member, put, quiet, refused, region, snap, split, swap,
-};
+use crate::lone::{Lone, quiet};
+use crate::messages::{BEGIN, Vary, append, change, command, entry, peer, refused, region, split};
 
 const KEYS: [&str; 4] = ["b", "d", "h", "o"];
 
@@ -29,16 +29,17 @@ fn changes() -> Vec<Vec<Request>> {
 #[case::view(vec![snap()])]
 fn overtaken_by_a_split(#[case] requests: Vec<Request>, #[values(false, true)] right_derive: bool) {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    alone.put_all(7, &KEYS);
-    let both = [alone.change(7, split(&[("h", 8, &[81])], right_derive)), alone.command(7, requests)];
-    let mut answers = alone.together(&both);
+    let mut lone = Lone::leader();
+    lone.put_all(7, &KEYS);
+    let both =
+        [change(lone.region(7), split(&[("h", 8, &[81])], right_derive)), command(lone.region(7), requests)];
+    let mut answers = lone.together(&both);
     let error = refused(answers.remove(1));
     let current =
         error.epoch_not_match.expect("EpochNotMatch: the keys may be another region's").current_regions;
-    assert_eq!(current.first(), Some(alone.region(7)), "the client learns what is left of the region");
+    assert_eq!(current.first(), Some(lone.region(7)), "the client learns what is left of the region");
     assert!(answers.remove(0).is_ok(), "the split in front of it is made");
-    let kv = alone.store().engines().kv.snapshot();
+    let kv = lone.store().engines().kv.snapshot();
     for key in KEYS {
         let value = kv.get(Cf::Default, key.as_bytes()).expect("an engine in memory");
         assert_eq!(value.as_deref(), Some(key.as_bytes()), "key {key} is as it was");
@@ -50,19 +51,16 @@ fn overtaken_by_a_split(#[case] requests: Vec<Request>, #[values(false, true)] r
 #[test]
 fn the_same_on_a_follower() {
     let _lab = lab!();
-    let old = region("b", "p", 3);
-    let mut alone = Alone::new(quiet(), &old);
-    let mut log = vec![alone.command(7, vec![put("d", "before")])];
-    log.push(alone.change(7, split(&[("h", 8, &[81, 82, 83])], false)));
-    log.extend(changes().into_iter().map(|requests| alone.command(7, requests)));
-    let mut late = alone.command(7, vec![put("e", "after")]);
-    late.header.as_mut().expect("it has one").region_epoch.as_mut().expect("it has one").version += 1;
-    log.push(late);
+    let mut lone = Lone::new(&[region()]);
+    let mut log = vec![command(lone.region(7), vec![put("d", "before")])];
+    log.push(change(lone.region(7), split(&[("h", 8, &[81, 82, 83])], false)));
+    log.extend(changes().into_iter().map(|requests| command(lone.region(7), requests)));
+    log.push(command(&region().edition(5, 31), vec![put("e", "after")]));
     let entries = log.iter().zip(6..).map(|(request, index)| entry(index, request)).collect();
-    alone.append(&old, member(72, 2), (5, 5), entries);
-    assert_eq!(alone.peer(7).apply_state().applied_index, 5 + log.len() as u64);
-    assert!(alone.has_peer(8));
-    assert_eq!(alone.held(Cf::Default, &["b", "d", "e", "new", "o"]), "d e");
+    lone.tell(append(&region(), BEGIN, entries));
+    assert_eq!(lone.peer(7).apply_state().applied_index, 5 + log.len() as u64);
+    assert!(lone.has_peer(8));
+    assert_eq!(lone.held(Cf::Default, &["b", "d", "e", "new", "o"]), "d e");
 }
 
 /// Whoever comes with the old edition afterwards is told of it at once, and of both parts: what was one region, is then
@@ -72,16 +70,16 @@ fn the_same_on_a_follower() {
 #[case::right(true)]
 fn all_parts_are_named(#[case] right_derive: bool) {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    let old = alone.command(7, vec![put("d", "1")]);
-    alone.split(7, &[("h", 8, &[81])], right_derive);
-    let error = refused(alone.ask(&old)).epoch_not_match.expect("EpochNotMatch");
+    let mut lone = Lone::leader();
+    let old = command(lone.region(7), vec![put("d", "1")]);
+    lone.split(7, &[("h", 8, &[81])], right_derive);
+    let error = refused(lone.ask(&old)).epoch_not_match.expect("EpochNotMatch");
     let mut named: Vec<u64> = error.current_regions.iter().map(|region| region.id).collect();
     assert_eq!(named[0], 7, "first the region that was asked for");
     named.sort_unstable();
     assert_eq!(named, [7, 8]);
     for part in &error.current_regions {
-        assert_eq!(part, alone.region(part.id), "as it is");
+        assert_eq!(part, lone.region(part.id), "as it is");
     }
 }
 
@@ -89,11 +87,10 @@ fn all_parts_are_named(#[case] right_derive: bool) {
 #[test]
 fn only_neighbours_are_named() {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    alone.split(7, &[("d", 8, &[81]), ("h", 9, &[91]), ("k", 10, &[101])], false);
-    let mut request = alone.command(9, vec![put("h", "1")]);
-    request.header.as_mut().expect("it has one").region_epoch.as_mut().expect("it has one").version -= 1;
-    let error = refused(alone.ask(&request)).epoch_not_match.expect("EpochNotMatch");
+    let mut lone = Lone::leader();
+    lone.split(7, &[("d", 8, &[81]), ("h", 9, &[91]), ("k", 10, &[101])], false);
+    let request = command(&lone.region(9).clone().edition(5, 32), vec![put("h", "1")]);
+    let error = refused(lone.ask(&request)).epoch_not_match.expect("EpochNotMatch");
     let mut named: Vec<u64> = error.current_regions.iter().map(|region| region.id).collect();
     named.sort_unstable();
     assert_eq!(named, [8, 9, 10]);
@@ -103,12 +100,11 @@ fn only_neighbours_are_named() {
 #[test]
 fn the_ends_do_not_meet() {
     let _lab = lab!();
-    let mut alone = Alone::leader_of(quiet(), &region("", "", 1));
-    alone.split(7, &[("d", 8, &[81]), ("h", 9, &[91])], false);
+    let mut lone = Lone::leader_of(quiet(), &region().keys("", "").of([peer(1)]));
+    lone.split(7, &[("d", 8, &[81]), ("h", 9, &[91])], false);
     for (region, next) in [(7, 8), (9, 8)] {
-        let mut request = alone.command(region, vec![put("z", "1")]);
-        request.header.as_mut().expect("it has one").region_epoch.as_mut().expect("it has one").version -= 1;
-        let error = refused(alone.ask(&request)).epoch_not_match.expect("EpochNotMatch");
+        let request = command(&lone.region(region).clone().edition(5, 31), vec![put("z", "1")]);
+        let error = refused(lone.ask(&request)).epoch_not_match.expect("EpochNotMatch");
         let named: Vec<u64> = error.current_regions.iter().map(|region| region.id).collect();
         assert_eq!(named, [region, next]);
     }
@@ -122,10 +118,9 @@ fn the_ends_do_not_meet() {
 #[case::delete_across(vec![delete_range("d", "k")])]
 fn keys_of_the_other_side(#[case] requests: Vec<Request>) {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    alone.put_all(7, &KEYS);
-    alone.split(7, &[("h", 8, &[81])], false);
-    let request = alone.command(7, requests);
-    assert!(refused(alone.ask(&request)).key_not_in_region.is_some());
-    assert_eq!(alone.held(Cf::Default, &KEYS), KEYS.join(" "));
+    let mut lone = Lone::leader();
+    lone.put_all(7, &KEYS);
+    lone.split(7, &[("h", 8, &[81])], false);
+    assert!(refused(lone.ask(&command(lone.region(7), requests))).key_not_in_region.is_some());
+    assert_eq!(lone.held(Cf::Default, &KEYS), KEYS.join(" "));
 }

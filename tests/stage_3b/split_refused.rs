@@ -4,26 +4,30 @@
 use pretty_assertions::assert_eq;
 use raftkv::error::Error;
 use raftkv::proto::eraftpb::ConfChangeType;
+use raftkv::proto::metapb::Peer;
 use raftkv::proto::pdpb::SplitId;
 use raftkv::proto::raft_cmdpb::AdminRequest;
-use raftkv::raftstore::{Event, TaskDone};
+use raftkv::raftstore::TaskDone;
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::change_peer;
 use rstest::rstest;
 
-use crate::alone::{Alone, Cut, change_entry, cut, entry, epoch, member, quiet, refused, region, split};
+use crate::lone::{Lone, quiet};
+use crate::messages::{
+    BEGIN, Cut, Vary, append, change, change_entry, cut, entry, epoch, peer, refused, region, split,
+};
 
 const GOOD: Cut = ("h", 8, &[81]);
 
 /// A change that is refused leaves no trace: the log, the region and its record are as they were. And a good split is
 /// made afterwards.
-fn refuse(alone: &mut Alone, admin: AdminRequest) -> Error {
-    let log = |alone: &Alone| alone.peer(7).node().raft().log().last_index();
-    let before = (alone.region(7).clone(), alone.record(7), log(alone));
-    let request = alone.change(7, admin);
-    let error = alone.ask(&request).expect_err("the split makes no sense");
-    assert_eq!((alone.region(7).clone(), alone.record(7), log(alone)), before, "nothing has changed");
-    assert_eq!(alone.split(7, &[GOOD], false).len(), 2, "a good one is made");
+fn refuse(lone: &mut Lone, admin: AdminRequest) -> Error {
+    let all = |lone: &Lone| (lone.region(7).clone(), lone.region_state(7), lone.last_index(7));
+    let before = all(lone);
+    let request = change(lone.region(7), admin);
+    let error = lone.ask(&request).expect_err("the split makes no sense");
+    assert_eq!(all(lone), before, "nothing has changed");
+    assert_eq!(lone.split(7, &[GOOD], false).len(), 2, "a good one is made");
     error
 }
 
@@ -36,10 +40,10 @@ fn refuse(alone: &mut Alone, admin: AdminRequest) -> Error {
 #[case::behind_the_end("b", "p", "q")]
 #[case::before_the_start_of_the_last("b", "", "a")]
 #[case::at_the_end_of_the_first("", "p", "p")]
-fn keys_outside(#[case] start: &'static str, #[case] end: &'static str, #[case] key: &str) {
+fn keys_outside(#[case] start: &str, #[case] end: &str, #[case] key: &str) {
     let _lab = lab!();
-    let mut alone = Alone::leader_of(quiet(), &region(start, end, 1));
-    match refuse(&mut alone, split(&[(key, 9, &[91])], false)) {
+    let mut lone = Lone::leader_of(quiet(), &region().keys(start, end).of([peer(1)]));
+    match refuse(&mut lone, split(&[(key, 9, &[91])], false)) {
         Error::Region(error) => {
             let outside = error.key_not_in_region.expect("KeyNotInRegion: the asker knows an old edition");
             assert_eq!((&outside.key[..], outside.region_id), (key.as_bytes(), 7));
@@ -52,8 +56,8 @@ fn keys_outside(#[case] start: &'static str, #[case] end: &'static str, #[case] 
 #[test]
 fn one_of_several_keys_outside() {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    let error = refuse(&mut alone, split(&[("d", 9, &[91]), ("h", 10, &[101]), ("x", 11, &[111])], false));
+    let mut lone = Lone::leader();
+    let error = refuse(&mut lone, split(&[("d", 9, &[91]), ("h", 10, &[101]), ("x", 11, &[111])], false));
     match error {
         Error::Region(error) => assert_eq!(error.key_not_in_region.expect("KeyNotInRegion").key, "x"),
         other => panic!("KeyNotInRegion was expected: {other}"),
@@ -68,7 +72,7 @@ fn one_of_several_keys_outside() {
 #[case::the_same_key_twice(&[cut("h", 9, &[91]), cut("h", 10, &[101])])]
 fn bad_keys(#[case] cuts: &[Cut]) {
     let _lab = lab!();
-    let error = refuse(&mut Alone::leader(), split(cuts, false));
+    let error = refuse(&mut Lone::leader(), split(cuts, false));
     assert!(matches!(error, Error::Rejected(_)), "{error}");
 }
 
@@ -83,10 +87,10 @@ fn bad_keys(#[case] cuts: &[Cut]) {
 #[case::a_region_twice(&[cut("d", 9, &[91]), cut("h", 9, &[101])])]
 #[case::a_peer_twice(&[cut("d", 9, &[91]), cut("h", 10, &[91])])]
 #[case::the_region_itself(&[cut("d", 7, &[91])])]
-#[case::one_of_its_peers(&[cut("d", 9, &[71])])]
+#[case::one_of_its_peers(&[cut("d", 9, &[1])])]
 fn bad_ids(#[case] cuts: &[Cut]) {
     let _lab = lab!();
-    let error = refuse(&mut Alone::leader(), split(cuts, false));
+    let error = refuse(&mut Lone::leader(), split(cuts, false));
     assert!(matches!(error, Error::Rejected(_)), "{error}");
 }
 
@@ -94,47 +98,45 @@ fn bad_ids(#[case] cuts: &[Cut]) {
 #[test]
 fn the_id_of_another_region() {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    alone.split(7, &[("h", 8, &[81])], false);
-    alone.put_all(8, &["k"]);
-    let before = alone.region(8).clone();
-    let request = alone.change(7, split(&[("d", 8, &[91])], false));
-    assert!(matches!(alone.ask(&request), Err(Error::Rejected(_))), "BadCommand");
-    alone.give(Event::TaskDone(TaskDone::SplitIds {
-        region: Box::new(alone.region(7).clone()),
+    let mut lone = Lone::leader();
+    lone.split(7, &[("h", 8, &[81])], false);
+    lone.put_all(8, &["k"]);
+    let before = lone.region(8).clone();
+    let request = change(lone.region(7), split(&[("d", 8, &[91])], false));
+    assert!(matches!(lone.ask(&request), Err(Error::Rejected(_))), "BadCommand");
+    lone.done(TaskDone::SplitIds {
+        region: Box::new(lone.region(7).clone()),
         key: "d".into(),
         ids: Some(SplitId { new_region_id: 8, new_peer_ids: vec![91] }),
-    }));
-    assert_eq!((alone.region(8), &alone.region(7).end_key[..]), (&before, &b"h"[..]));
+    });
+    assert_eq!((lone.region(8), &lone.region(7).end_key[..]), (&before, &b"h"[..]));
 }
 
 /// A split is for one edition of the region. Whoever knows another one is told which it is now: another `version` means
 /// other keys, another `conf_ver` other peers, so the ids would not fit.
 #[rstest]
-#[case::old_version(epoch(4, 5))]
-#[case::new_version(epoch(4, 7))]
-#[case::old_conf_ver(epoch(3, 6))]
-#[case::new_conf_ver(epoch(5, 6))]
-fn another_edition(#[case] wrong: raftkv::proto::metapb::RegionEpoch) {
+#[case::old_version(5, 29)]
+#[case::new_version(5, 31)]
+#[case::old_conf_ver(4, 30)]
+#[case::new_conf_ver(6, 30)]
+fn another_edition(#[case] conf_ver: u64, #[case] version: u64) {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    let mut request = alone.change(7, split(&[("d", 9, &[91])], false));
-    request.header.as_mut().expect("it has one").region_epoch = Some(wrong);
-    let error = refused(alone.ask(&request)).epoch_not_match.expect("EpochNotMatch");
-    assert_eq!(error.current_regions.first(), Some(alone.region(7)), "the region as it is");
-    assert_eq!(alone.split(7, &[GOOD], false).len(), 2, "for the edition at hand it is made");
+    let mut lone = Lone::leader();
+    let request = change(&region().edition(conf_ver, version), split(&[("d", 9, &[91])], false));
+    let error = refused(lone.ask(&request)).epoch_not_match.expect("EpochNotMatch");
+    assert_eq!(error.current_regions.first(), Some(lone.region(7)), "the region as it is");
+    assert_eq!(lone.split(7, &[GOOD], false).len(), 2, "for the edition at hand it is made");
 }
 
 /// Only the leader takes a split.
 #[test]
 fn not_on_a_follower() {
     let _lab = lab!();
-    let old = region("b", "p", 3);
-    let mut alone = Alone::new(quiet(), &old);
-    let request = alone.change(7, split(&[("h", 8, &[81, 82, 83])], false));
-    assert!(refused(alone.ask(&request)).not_leader.is_some());
-    alone.append(&old, member(72, 2), (5, 5), vec![entry(6, &request)]);
-    assert!(alone.has_peer(8), "from the leader's log it is carried out");
+    let mut lone = Lone::new(&[region()]);
+    let request = change(lone.region(7), split(&[("h", 8, &[81, 82, 83])], false));
+    assert!(refused(lone.ask(&request)).not_leader.is_some());
+    lone.tell(append(&region(), BEGIN, vec![entry(6, &request)]));
+    assert!(lone.has_peer(8), "from the leader's log it is carried out");
 }
 
 /// Two splits are in the log, made for the same edition. The first one changes the keys: the second is refused when it
@@ -145,31 +147,30 @@ fn not_on_a_follower() {
 #[case::on_the_right("k")]
 fn raced_by_a_split(#[case] key: &str) {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    let both = [GOOD, (key, 9, &[91])].map(|cut| alone.change(7, split(&[cut], false)));
-    let mut answers = alone.together(&both);
+    let mut lone = Lone::leader();
+    let both = [GOOD, (key, 9, &[91])].map(|cut| change(lone.region(7), split(&[cut], false)));
+    let mut answers = lone.together(&both);
     let second = refused(answers.remove(1)).epoch_not_match.expect("EpochNotMatch");
-    assert_eq!(second.current_regions.first(), Some(alone.region(7)), "what is left of the region");
+    assert_eq!(second.current_regions.first(), Some(lone.region(7)), "what is left of the region");
     assert!(answers.remove(0).is_ok());
-    assert!(!alone.has_peer(9) && alone.record(9).is_none(), "nothing of a refused split is there");
-    assert_eq!(alone.region(7).region_epoch, Some(epoch(4, 7)));
+    assert!(!lone.has_peer(9) && lone.region_state(9).is_none(), "nothing of a refused split is there");
+    assert_eq!(lone.region(7).region_epoch, epoch(5, 31));
 }
 
 /// A change of members is in front of the split in the log: there are fewer peers by then, or more, so the split is
 /// refused when it is applied, on every peer alike.
 #[rstest]
-#[case::one_goes(ConfChangeType::RemoveNode, member(73, 3))]
-#[case::one_comes(ConfChangeType::AddNode, member(74, 4))]
-fn raced_by_a_change_of_members(#[case] kind: ConfChangeType, #[case] changed: raftkv::proto::metapb::Peer) {
+#[case::one_goes(ConfChangeType::RemoveNode, peer(3))]
+#[case::one_comes(ConfChangeType::AddNode, peer(4))]
+fn raced_by_a_change_of_members(#[case] kind: ConfChangeType, #[case] changed: Peer) {
     let _lab = lab!();
-    let old = region("b", "p", 3);
-    let mut alone = Alone::new(quiet(), &old);
-    let change = alone.change(7, change_peer(kind, changed));
-    let late = alone.change(7, split(&[("h", 8, &[81, 82, 83])], false));
-    alone.append(&old, member(72, 2), (5, 5), vec![change_entry(6, &change), entry(7, &late)]);
-    assert_eq!(alone.peer(7).apply_state().applied_index, 7, "a refused entry is applied all the same");
-    assert_eq!(alone.region(7).region_epoch, Some(epoch(5, 6)), "members have changed, keys have not");
-    assert!(!alone.has_peer(8) && alone.record(8).is_none(), "the split was for three other peers");
+    let mut lone = Lone::new(&[region()]);
+    let first = change(lone.region(7), change_peer(kind, changed));
+    let late = change(lone.region(7), split(&[("h", 8, &[81, 82, 83])], false));
+    lone.tell(append(&region(), BEGIN, vec![change_entry(6, &first), entry(7, &late)]));
+    assert_eq!(lone.peer(7).apply_state().applied_index, 7, "a refused entry is applied all the same");
+    assert_eq!(lone.region(7).region_epoch, epoch(6, 30), "members have changed, keys have not");
+    assert!(!lone.has_peer(8) && lone.region_state(8).is_none(), "the split was for three other peers");
 }
 
 /// What cannot have been proposed by a correct leader, but stands in the log, is refused by every peer alike; nobody
@@ -181,12 +182,11 @@ fn raced_by_a_change_of_members(#[case] kind: ConfChangeType, #[case] changed: r
 #[case::no_order(&[cut("h", 8, &[81, 82, 83]), cut("d", 9, &[91, 92, 93])])]
 fn looked_at_again(#[case] cuts: &[Cut]) {
     let _lab = lab!();
-    let old = region("b", "p", 3);
-    let mut alone = Alone::new(quiet(), &old);
-    let bad = alone.change(7, split(cuts, false));
-    let good = alone.change(7, split(&[("k", 10, &[101, 102, 103])], false));
-    alone.append(&old, member(72, 2), (5, 5), vec![entry(6, &bad), entry(7, &good)]);
-    assert_eq!(alone.failure, None);
-    assert!(!alone.has_peer(8) && alone.record(8).is_none(), "the bad one changes nothing");
-    assert!(alone.has_peer(10), "the good one behind it is carried out");
+    let mut lone = Lone::new(&[region()]);
+    let bad = change(lone.region(7), split(cuts, false));
+    let good = change(lone.region(7), split(&[("k", 10, &[101, 102, 103])], false));
+    lone.tell(append(&region(), BEGIN, vec![entry(6, &bad), entry(7, &good)]));
+    assert_eq!(lone.failure, None);
+    assert!(!lone.has_peer(8) && lone.region_state(8).is_none(), "the bad one changes nothing");
+    assert!(lone.has_peer(10), "the good one behind it is carried out");
 }

@@ -3,27 +3,23 @@
 
 use pretty_assertions::assert_eq;
 use raftkv::engine::Fault as WriteFault;
+use raftkv::proto::eraftpb::{Message, MessageType};
 use raftkv::proto::raft_serverpb::PeerState;
 use raftkv_testkit::lab;
 use raftkv_testkit::sim::{Fault, Setup, Sim, batch_split, millis};
 use rstest::rstest;
 
-use crate::alone::{Alone, entry, epoch, member, quiet, region, split};
+use crate::lone::Lone;
+use crate::messages::{BEGIN, append, change, entry, epoch, message, peer, region, split};
 
 /// Stops a store that applies a split, at its `n`-th write from now, and starts it again. False if there is no such
 /// write.
-fn stop_alone(alone: &mut Alone, n: u64, fault: WriteFault, power_cut: bool) -> bool {
-    let old = region("b", "p", 3);
-    let request = alone.change(7, split(&[("h", 8, &[81, 82, 83]), ("k", 9, &[91, 92, 93])], false));
-    alone.disk.plan(alone.disk.writes() + n, fault);
-    alone.append(&old, member(72, 2), (5, 5), vec![entry(6, &request)]);
-    let stopped = alone.failure.is_some();
-    alone.disk.call_off();
-    if power_cut {
-        alone.power_cut();
-    } else {
-        alone.restart();
-    }
+fn stop_alone(lone: &mut Lone, n: u64, fault: WriteFault, power_cut: bool) -> bool {
+    let request = change(lone.region(7), split(&[("h", 8, &[81, 82, 83]), ("k", 9, &[91, 92, 93])], false));
+    lone.fault_at(n, fault);
+    lone.tell(append(&region(), BEGIN, vec![entry(6, &request)]));
+    let stopped = lone.failure.is_some();
+    lone.restart(power_cut);
     stopped
 }
 
@@ -38,47 +34,37 @@ fn all_parts_or_none(#[case] power_cut: bool) {
     let (mut whole, mut cut) = (0, 0);
     for fault in [WriteFault::StopBefore, WriteFault::StopAfter] {
         for n in 1..20 {
-            let mut alone = Alone::new(quiet(), &region("b", "p", 3));
-            if !stop_alone(&mut alone, n, fault, power_cut) {
+            let mut lone = Lone::new(&[region()]);
+            if !stop_alone(&mut lone, n, fault, power_cut) {
                 break;
             }
             struck += 1;
-            let version = alone.region(7).region_epoch.unwrap_or_default().version;
-            let is_cut = version == 8;
-            assert!(is_cut || version == 6, "{fault:?} at write {n}: version {version}");
+            let version = lone.region(7).region_epoch.unwrap_or_default().version;
+            let is_cut = version == 32;
+            assert!(is_cut || version == 30, "{fault:?} at write {n}: version {version}");
             for id in [8, 9] {
                 let why = format!("{fault:?} at write {n}: region 7 has version {version}");
                 assert_eq!(
-                    alone.has_peer(id),
+                    lone.has_peer(id),
                     is_cut,
                     "{why}, and the peer of region {id} is there, or is not"
                 );
-                assert_eq!(alone.record(id).is_some(), is_cut, "{why}: the record of region {id}");
+                assert_eq!(lone.region_state(id).is_some(), is_cut, "{why}: the record of region {id}");
             }
             if is_cut {
                 cut += 1
             } else {
                 whole += 1
             }
-            let old = region("b", "p", 3);
-            let heartbeat = raftkv::proto::eraftpb::Message {
-                msg_type: raftkv::proto::eraftpb::MessageType::MsgHeartbeat.into(),
-                term: 6,
-                commit: alone.peer(7).node().raft().log().last_index(),
-                ..Default::default()
-            };
-            alone.hear(&old, member(72, 2), heartbeat);
-            if alone.peer(7).node().raft().log().last_index() == 5 {
-                assert!(!stop_alone(&mut alone, 100, fault, power_cut), "this time nothing fails");
+            let commit = lone.last_index(7);
+            lone.hear(&region(), peer(2), Message { commit, ..message(MessageType::MsgHeartbeat, 6) });
+            if lone.last_index(7) == 5 {
+                assert!(!stop_alone(&mut lone, 100, fault, power_cut), "this time nothing fails");
             }
             for id in [7, 8, 9] {
-                let peer = alone.peer(id);
-                assert_eq!(
-                    peer.region().region_epoch,
-                    Some(epoch(4, 8)),
-                    "{fault:?} at write {n}: region {id}"
-                );
-                assert_eq!(alone.record(id).map(|record| record.state()), Some(PeerState::Normal));
+                let peer = lone.peer(id);
+                assert_eq!(peer.region().region_epoch, epoch(5, 32), "{fault:?} at write {n}: region {id}");
+                assert_eq!(lone.region_state(id).map(|record| record.state()), Some(PeerState::Normal));
                 assert!(peer.node().raft().log().last_index() >= 5, "region {id} has the beginning of a log");
             }
         }
@@ -91,13 +77,13 @@ fn all_parts_or_none(#[case] power_cut: bool) {
 #[test]
 fn the_split_is_synced() {
     let _lab = lab!();
-    let mut alone = Alone::leader();
-    alone.put_all(7, &["c", "k"]);
-    alone.split(7, &[("h", 8, &[81])], true);
-    alone.power_cut();
-    assert_eq!((&alone.region(7).start_key[..], &alone.region(8).end_key[..]), (&b"h"[..], &b"h"[..]));
-    alone.tick(50);
-    assert!(alone.peer(7).is_leader() && alone.peer(8).is_leader(), "both regions come back");
+    let mut lone = Lone::leader();
+    lone.put_all(7, &["c", "k"]);
+    lone.split(7, &[("h", 8, &[81])], true);
+    lone.power_cut();
+    assert_eq!((&lone.region(7).start_key[..], &lone.region(8).end_key[..]), (&b"h"[..], &b"h"[..]));
+    lone.tick(50);
+    assert!(lone.peer(7).is_leader() && lone.peer(8).is_leader(), "both regions come back");
 }
 
 /// In a cluster: one of the machines stops at one of its writes around a split. The split is made, or it is not; both

@@ -2,15 +2,16 @@
 
 use pretty_assertions::assert_eq;
 use raftkv::error::Error;
-use raftkv::proto::eraftpb::ConfChangeType;
 use raftkv::proto::eraftpb::MessageType::{MsgAppend, MsgTimeoutNow};
+use raftkv::proto::metapb::Peer;
 use raftkv::proto::raft_cmdpb::AdminCmdType;
 use raftkv::raftstore::CommandResult;
 use raftkv_testkit::lab;
-use raftkv_testkit::sim::{Fault, Setup, change_peer, millis, transfer_leader};
+use raftkv_testkit::sim::{Fault, Setup, millis, transfer_leader};
 use rstest::rstest;
 
-use crate::lone::{ID, Lone, admin, at, peer, put, region};
+use crate::lone::Lone;
+use crate::messages::{ID, Vary, at, change, peer, put_in, region, remove};
 
 fn not_leader(result: &CommandResult) -> Option<Option<u64>> {
     let Err(Error::Region(error)) = result else { return None };
@@ -38,20 +39,19 @@ fn whoever_is_wanted(#[values(2, 3, 5)] stores: u64) {
 #[test]
 fn answered_at_once() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
-    let term = lone.elect();
-    let last = lone.store().peer(ID).expect("it leads").node().raft().log().last_index();
-    let (id, said) = lone.command(admin(transfer_leader(peer(2)), (3, 5)));
+    let mut lone = Lone::new(&[region()]);
+    lone.elect();
+    let last = lone.last_index(ID);
+    let (id, said) = lone.begin(change(&region(), transfer_leader(peer(2))));
     let (replied, result) = said.replies.first().expect("the answer comes at once");
     assert_eq!((*replied, said.replies.len()), (id, 1), "once");
     let response = &result.as_ref().expect("peer 2 is a member").response;
     let admin_response = response.admin_response.as_ref().expect("the response to a change of the region");
     assert_eq!(admin_response.cmd_type(), AdminCmdType::TransferLeader);
     assert!(admin_response.transfer_leader.is_some());
-    assert_eq!(response.header.as_ref().map(|header| header.current_term), Some(term));
-    let log = lone.store().peer(ID).expect("it leads").node().raft().log();
-    assert_eq!(log.last_index(), last, "it is no entry of the log");
-    assert_eq!(lone.store().peer(ID).expect("it is there").pending(), 0, "nobody waits for it");
+    assert_eq!(response.header.as_ref().map(|header| header.current_term), Some(lone.peer(ID).term()));
+    assert_eq!(lone.last_index(ID), last, "it is no entry of the log");
+    assert_eq!(lone.peer(ID).pending(), 0, "nobody waits for it");
     assert!(said.has(MsgTimeoutNow), "peer 2 has the whole log: it is told to stand for election");
 }
 
@@ -60,27 +60,25 @@ fn answered_at_once() {
 #[test]
 fn meanwhile_no_commands() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    lone.command(admin(transfer_leader(peer(3)), (3, 5)));
-    let last = |lone: &Lone| lone.store().peer(ID).expect("it leads").node().raft().log().last_index();
-    let before = last(&lone);
-    let kind = ConfChangeType::RemoveNode;
-    for request in [put("c", (3, 5)), admin(change_peer(kind, peer(2)), (3, 5))] {
-        let (_, said) = lone.command(request);
+    lone.begin(change(&region(), transfer_leader(peer(3))));
+    let before = lone.last_index(ID);
+    for request in [put_in(&region(), "c"), change(&region(), remove(peer(2)))] {
+        let (_, said) = lone.begin(request);
         let (_, result) = said.replies.first().expect("a refusal comes at once");
         assert_eq!(not_leader(result), Some(None), "NotLeader, without a hint: {result:?}");
     }
-    assert_eq!(last(&lone), before, "nothing is in the log that peer 3 would lack");
+    assert_eq!(lone.last_index(ID), before, "nothing is in the log that peer 3 would lack");
     lone.tick(11);
-    let (_, said) = lone.command(put("c", (3, 5)));
+    let (_, said) = lone.begin(put_in(&region(), "c"));
     assert_eq!(
         said.replies.len(),
         0,
         "after an election timeout the transfer is given up: the command is taken"
     );
     assert!(said.has(MsgAppend), "and sent to the others");
-    assert_eq!(last(&lone), before + 1);
+    assert_eq!(lone.last_index(ID), before + 1);
 }
 
 /// Somebody changes his mind: whom he wants last is to lead (thesis, section 3.10: a transfer is a wish, not a
@@ -88,11 +86,11 @@ fn meanwhile_no_commands() {
 #[test]
 fn the_last_wish_counts() {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
     // Peer 3 has not acknowledged everything, so it has to catch up first.
-    lone.command(admin(transfer_leader(peer(3)), (3, 5)));
-    let (_, said) = lone.command(admin(transfer_leader(peer(2)), (3, 5)));
+    lone.begin(change(&region(), transfer_leader(peer(3))));
+    let (_, said) = lone.begin(change(&region(), transfer_leader(peer(2))));
     assert!(said.replies.first().is_some_and(|(_, result)| result.is_ok()), "{:?}", said.replies);
     let told: Vec<u64> = said.of_type(MsgTimeoutNow).iter().map(|m| m.to).collect();
     assert_eq!(told, [2], "peer 2 has the whole log: it is told at once");
@@ -103,15 +101,15 @@ fn the_last_wish_counts() {
 #[case::a_stranger(at(9, 9))]
 #[case::a_removed_one(at(4, 4))]
 #[case::a_member_on_another_store(at(2, 3))]
-fn to_a_stranger(#[case] to: raftkv::proto::metapb::Peer) {
+fn to_a_stranger(#[case] to: Peer) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let (_, said) = lone.command(admin(transfer_leader(to), (3, 5)));
+    let (_, said) = lone.begin(change(&region(), transfer_leader(to)));
     assert!(matches!(said.replies.first(), Some((_, Err(Error::Rejected(_))))), "{:?}", said.replies);
-    let (_, said) = lone.command(put("c", (3, 5)));
+    let (_, said) = lone.begin(put_in(&region(), "c"));
     assert_eq!(said.replies.len(), 0, "commands are taken as before");
-    let (_, said) = lone.command(admin(transfer_leader(peer(2)), (3, 5)));
+    let (_, said) = lone.begin(change(&region(), transfer_leader(peer(2))));
     assert!(
         said.replies.first().is_some_and(|(_, result)| result.is_ok()),
         "a member can lead: {:?}",
@@ -121,21 +119,21 @@ fn to_a_stranger(#[case] to: raftkv::proto::metapb::Peer) {
 
 /// It is a change of the region: made for another edition of it, it is refused, with the edition of now.
 #[rstest]
-#[case::older((3, 4))]
-#[case::newer((3, 6))]
-#[case::another_version((2, 5))]
-fn of_another_edition(#[case] edition: (u64, u64)) {
+#[case::older(4, 30)]
+#[case::newer(6, 30)]
+#[case::another_version(5, 29)]
+fn of_another_edition(#[case] conf_ver: u64, #[case] version: u64) {
     let _lab = lab!();
-    let mut lone = Lone::with(&[region()]);
+    let mut lone = Lone::new(&[region()]);
     lone.elect();
-    let (_, said) = lone.command(admin(transfer_leader(peer(2)), edition));
+    let (_, said) = lone.begin(change(&region().edition(conf_ver, version), transfer_leader(peer(2))));
     let Some((_, Err(Error::Region(error)))) = said.replies.first() else {
         panic!("EpochNotMatch was expected, for another edition of the region: {:?}", said.replies)
     };
     let regions = error.epoch_not_match.as_ref().map(|error| &error.current_regions[..]);
     assert_eq!(regions, Some(&[region()][..]), "EpochNotMatch, with the region of now");
     assert!(!said.has(MsgTimeoutNow));
-    let (_, said) = lone.command(admin(transfer_leader(peer(2)), (3, 5)));
+    let (_, said) = lone.begin(change(&region(), transfer_leader(peer(2))));
     assert!(said.has(MsgTimeoutNow), "made for the edition of now, it begins: {:?}", said.replies);
 }
 
