@@ -6,6 +6,9 @@ set positional-arguments
 grade := "cargo run --quiet --package raftkv-grading --"
 proto := "cargo run --quiet --package raftkv-proto-tools --"
 
+server := "--release --no-default-features --features server,rocksdb"
+release := "cargo build --quiet " + server
+
 _list:
     @just --list --unsorted
 
@@ -119,6 +122,30 @@ _stage FEATURES TARGET MODULE *FILTERS:
         exit 1
     fi
     exec $cargo -- $flags --exact $tests
+
+# A scheduler and three stores on this machine, with one log; Ctrl-C ends it; needs `./setup --rocksdb` once
+[no-exit-message]
+[group('run')]
+cluster *OPTIONS:
+    @. "$(./setup --rocksdb-env)" && {{ release }} --bins && cargo run --quiet {{ server }} --bin raftkv-cluster -- "$@"
+
+# Ask the cluster, and change it: `just ctl put a 1`, `just ctl get a`, `just ctl --help`
+[no-exit-message]
+[group('run')]
+ctl *ARGUMENTS:
+    @. "$(./setup --rocksdb-env)" && cargo run --quiet {{ server }} --bin raftkv-ctl -- "$@"
+
+# One server alone, as in stage 1: `just server --standalone`; needs `./setup --rocksdb` once
+[no-exit-message]
+[group('run')]
+server *OPTIONS:
+    @. "$(./setup --rocksdb-env)" && cargo run --quiet {{ server }} --bin raftkv-server -- "$@"
+
+# The programs on real sockets, killed and started again; needs `./setup --rocksdb` once
+[no-exit-message]
+[group('run')]
+test-server *FILTERS:
+    @. "$(./setup --rocksdb-env)" && cargo test --no-default-features --features server,rocksdb --test server -- "$@"
 
 # Grade a submission: every listed test, then a tally
 [no-cd]

@@ -57,8 +57,7 @@ impl<D: Driver> Net<D> {
         }
     }
 
-    /// Runs until `done` holds, for at most `ticks` ticks. `what` says what is waited for, and why it must
-    /// come.
+    /// Runs until `done` holds, for at most `ticks` ticks. `what` says what is waited for, and why.
     #[track_caller]
     pub fn run_until(&mut self, ticks: u64, what: &str, done: impl Fn(&Net<D>) -> bool) {
         for _ in 0..ticks {
@@ -295,8 +294,7 @@ impl<D: Driver> Net<D> {
         self.act(id, steps).expect("none of the steps is an error");
     }
 
-    /// The node's owner drops the log up to `index`, which is applied, from its disk. The node hears of it with its
-    /// next write.
+    /// The node's owner drops the applied log up to `index` from its disk. The node hears of it with its next write.
     #[track_caller]
     pub fn compact(&mut self, id: PeerId, index: Index) {
         self.command(format!("compact {id} up to {index}"));
