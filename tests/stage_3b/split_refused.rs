@@ -179,6 +179,7 @@ fn raced_by_a_change_of_members(#[case] kind: ConfChangeType, #[case] changed: P
 #[case::key_outside(&[cut("x", 8, &[81, 82, 83])])]
 #[case::key_at_the_start(&[cut("b", 8, &[81, 82, 83])])]
 #[case::too_few_ids(&[cut("h", 8, &[81])])]
+#[case::its_own_id(&[cut("h", 7, &[81, 82, 83])])]
 #[case::no_order(&[cut("h", 8, &[81, 82, 83]), cut("d", 9, &[91, 92, 93])])]
 fn looked_at_again(#[case] cuts: &[Cut]) {
     let _lab = lab!();
