@@ -147,6 +147,14 @@ server *OPTIONS:
 test-server *FILTERS:
     @. "$(./setup --rocksdb-env)" && cargo test --no-default-features --features server,rocksdb --test server -- "$@"
 
+# The published TiKV client against a cluster with engines in memory; its first build takes some minutes
+[no-exit-message]
+[group('run')]
+test-tikv-client *FILTERS:
+    cargo build --quiet --no-default-features --features server --bins
+    RAFTKV_PROGRAMS="${CARGO_TARGET_DIR:-$PWD/target}/debug" \
+        cargo test --manifest-path tests/tikv-client/Cargo.toml -- "$@"
+
 # Grade a submission: every listed test, then a tally
 [no-cd]
 [no-exit-message]

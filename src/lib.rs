@@ -1,7 +1,8 @@
 //! RaftKV: a replicated, sharded key-value store, written stage by stage.
 //!
-//! Read in this order: [`storage`] (stage 1), [`raft`] (stage 2a), [`raftstore`] (stage 2b), [`worker`]
-//! (stage 2c). [`scheduler`] stands beside them; `server`, behind the feature of that name, is what runs all of it. `docs/architecture.md` has the map.
+//! Read in this order: [`storage`] (stage 1), [`raft`] (stage 2a), [`raftstore`] (stage 2b), [`worker`] (stage 2c).
+//! [`scheduler`] stands beside them; `server`, behind the feature of that name, is what runs all of it.
+//! `docs/architecture.md` has the map.
 
 pub mod engine;
 pub mod error;

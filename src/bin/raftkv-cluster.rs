@@ -1,6 +1,7 @@
 //! A whole cluster on this machine: a scheduler and some stores, as processes, with one log.
 //!
-//! What it starts are the programs beside it, with the flags that it prints: any of them can be killed, and started again by hand.
+//! What it starts are the programs beside it, with the flags that it prints: any of them can be killed, and started
+//! again by hand.
 
 #![expect(clippy::disallowed_methods, reason = "a program around the core, like src/server")]
 

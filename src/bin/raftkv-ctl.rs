@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 /// Asks a RaftKV cluster, and changes it.
 ///
-/// Exit code 0: done. 1: a key that was asked for is not there, or a comparison has failed. 2: it did not work, and was not carried out.
-/// 3: nobody knows whether it was carried out.
+/// Exit code 0: done. 1: a key that was asked for is not there, or a comparison has failed. 2: it did not work, and was
+/// not carried out. 3: nobody knows whether it was carried out.
 #[derive(Parser)]
 #[command(name = "raftkv-ctl", version)]
 struct Flags {

@@ -184,7 +184,8 @@ impl Client {
         .await
     }
 
-    /// The pairs with `start <= key < end`, at most so many, over as many regions as it takes. An empty `end` is no bound.
+    /// The pairs with `start <= key < end`, at most so many, over as many regions as it takes. An empty `end` is no
+    /// bound.
     ///
     /// # Errors
     /// [`ClientError::Rejected`] and [`ClientError::Unserved`].

@@ -7,9 +7,10 @@
 //! | has a name | the same | the store goes on as who it was, wherever it listens now |
 //! | has a name | another | refused: the data would be lost among strangers |
 //!
-//! It may be stopped at any point. The name is on the disk before anybody hears of it. The cluster's first region is known to the scheduler before it is on
-//! the disk; if the store is stopped in between, it finds at the next start that the region is in its first edition, has no other member,
-//! and is not here: so nobody can have written to it, and it begins now.
+//! It may be stopped at any point. The name is on the disk before anybody hears of it. The cluster's first region is
+//! known to the scheduler before it is on the disk; if the store is stopped in between, it finds at the next start that
+//! the region is in its first edition, has no other member, and is not here: so nobody can have written to it, and it
+//! begins now.
 
 use super::scheduler_client::SchedulerClient;
 use crate::proto::metapb::{Peer, Region, RegionEpoch, Store as StoreMeta};

@@ -12,7 +12,8 @@ use super::rpc::tikvpb::tikv_client::TikvClient;
 use super::scheduler_client::SchedulerClient;
 use crate::ids::StoreId;
 
-/// The header in which a store says to which cluster it belongs: messages of another one would meet peers of the same numbers.
+/// The header in which a store says to which cluster it belongs: messages of another one would meet peers of the same
+/// numbers.
 pub const CLUSTER: &str = "raftkv-cluster";
 
 /// Messages and snapshots may be as large as a command, and more than one travel at once.

@@ -12,14 +12,15 @@ use super::scheduler_client::SchedulerClient;
 use crate::proto::pdpb::{RegionHeartbeatRequest, RegionHeartbeatResponse};
 use crate::raftstore::{Task, TaskDone};
 
-/// So many reports of regions wait for the network. What does not fit is dropped: the next one says the same, and newer.
+/// So many reports of regions wait for the network. What does not fit is dropped: the next one says the same, and
+/// newer.
 const QUEUE: usize = 1024;
 
 /// A scheduler that cannot be reached is tried again so often.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Carries out the tasks of a store that are for the scheduler, until the store is gone. None of them is kept for later: what still
-/// matters is reported again.
+/// Carries out the tasks of a store that are for the scheduler, until the store is gone. None of them is kept for
+/// later: what still matters is reported again.
 pub async fn serve(scheduler: SchedulerClient, store: StoreHandle, mut tasks: mpsc::UnboundedReceiver<Task>) {
     let (regions, reports) = mpsc::channel(QUEUE);
     tokio::spawn(heartbeats(scheduler.clone(), store.clone(), reports));

@@ -149,7 +149,8 @@ fn advertised(settings: &Settings, address: SocketAddr) -> Result<String, String
     Ok(address.to_string())
 }
 
-/// Different for each store, and for each start: two stores that draw the same timeouts would disturb each other again and again.
+/// Different for each store, and for each start: two stores that draw the same timeouts would disturb each other again
+/// and again.
 fn seed(store: StoreId) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     store.rotate_left(32) ^ u64::from(now.subsec_nanos()) ^ now.as_secs()
@@ -167,7 +168,8 @@ impl Running {
         }
     }
 
-    /// Ends the server: it takes no new calls, those that are being served have their answers, and what was acknowledged is on the disk.
+    /// Ends the server: it takes no new calls, those that are being served have their answers, and what was
+    /// acknowledged is on the disk.
     ///
     /// # Errors
     /// The store had failed.

@@ -4,8 +4,8 @@
 //!   store thread --send--> one queue for each store --> one task for each store: rpc BatchRaft, one stream
 //! ```
 //!
-//! - A message may be lost: a queue that is full drops, and so does one whose store cannot be reached. Raft sends again what matters; to keep old
-//!   messages for later would only make later worse.
+//! - A message may be lost: a queue that is full drops, and so does one whose store cannot be reached. Raft sends again
+//!   what matters; to keep old messages for later would only make later worse.
 //! - Messages to one store keep their order as long as the stream lives, and whatever has piled up goes in one.
 //! - The store thread never waits here.
 

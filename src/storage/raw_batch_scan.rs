@@ -7,8 +7,8 @@ use crate::engine::{Cf, KeyRange};
 use crate::error::Error;
 use crate::proto::kvrpcpb::{KvPair, RawBatchScanRequest, RawBatchScanResponse};
 
-/// Reads the pairs of several ranges at one moment: of each, in the order asked, the first `each_limit`. Bounds, `reverse` and
-/// `key_only` are those of [`raw_scan`](super::raw_scan), and so is the way in which a failure is told.
+/// Reads the pairs of several ranges at one moment: of each, in the order asked, the first `each_limit`. Bounds,
+/// `reverse` and `key_only` are those of [`raw_scan`](super::raw_scan), and so is the way in which a failure is told.
 pub fn raw_batch_scan(storage: &dyn Storage, request: &RawBatchScanRequest) -> RawBatchScanResponse {
     let (region_error, kvs) = pairs_answer(batch_scan(storage, request));
     RawBatchScanResponse { region_error, kvs }

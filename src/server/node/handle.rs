@@ -11,8 +11,8 @@ use crate::proto::raft_cmdpb::RaftCmdRequest;
 use crate::proto::raft_serverpb::RaftMessage;
 use crate::raftstore::{CommandResult, Store, TaskDone, region_error};
 
-/// Commands that wait to be looked at. More are refused at once: whoever asks again later is served sooner than at the end of a queue
-/// that nobody can work off.
+/// Commands that wait to be looked at. More are refused at once: whoever asks again later is served sooner than at the
+/// end of a queue that nobody can work off.
 const MAX_COMMANDS: usize = 4096;
 
 /// Messages of other stores that wait. More are dropped, as a network may: Raft sends again what matters.
@@ -64,8 +64,8 @@ impl StoreHandle {
         StoreHandle { inputs, load }
     }
 
-    /// Has a command carried out, and waits for what comes of it. If the caller does not wait any more, the command goes its way all
-    /// the same.
+    /// Has a command carried out, and waits for what comes of it. If the caller does not wait any more, the command
+    /// goes its way all the same.
     pub async fn command(&self, request: Box<RaftCmdRequest>) -> CommandResult {
         if self.load.commands.fetch_add(1, Ordering::Relaxed) >= MAX_COMMANDS {
             self.load.commands.fetch_sub(1, Ordering::Relaxed);

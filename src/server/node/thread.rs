@@ -6,8 +6,8 @@
 //!   workers ----+                                  +---> whoever waits for an answer
 //! ```
 //!
-//! It takes everything that has come, and then works on it in one round: all commands of all regions that came while the last round waited
-//! for the disk share one synced write. Nobody waits for a timer.
+//! It takes everything that has come, and then works on it in one round: all commands of all regions that came while
+//! the last round waited for the disk share one synced write. Nobody waits for a timer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +21,12 @@ use super::workers::Workers;
 use super::{Metrics, Outlets};
 use crate::raftstore::{CommandId, CommandResult, Effect, Event, Store, StoreError};
 
-/// So many inputs are taken in before the store works. It bounds how long a message waits for the round that it is part of.
+/// So many inputs are taken in before the store works. It bounds how long a message waits for the round that it is part
+/// of.
 const ROUND: usize = 1024;
 
-/// A tick that comes late is not made up for beyond this: a process that was stopped for a minute must not think that its leader was
-/// silent for a minute.
+/// A tick that comes late is not made up for beyond this: a process that was stopped for a minute must not think that
+/// its leader was silent for a minute.
 const LATE: u32 = 2;
 
 /// What the thread owns.

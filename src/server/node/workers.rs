@@ -1,4 +1,5 @@
-//! The worker threads of a store: one for each kind of task, so that a large snapshot does not hold up the log's garbage.
+//! The worker threads of a store: one for each kind of task, so that a large snapshot does not hold up the log's
+//! garbage.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -4,8 +4,8 @@
 //!   RawPut ----> ask: what does the handler want?  --- a command --->  store thread  --- its result --->  answer: the handler's response
 //! ```
 //!
-//! The handlers are those of stage 1, run as `src/storage/mod.rs` explains. A caller may go away at any time (its library gives it two
-//! seconds): then the command goes its way without anybody who waits for it.
+//! The handlers are those of stage 1, run as `src/storage/mod.rs` explains. A caller may go away at any time (its
+//! library gives it two seconds): then the command goes its way without anybody who waits for it.
 
 mod raw;
 mod split;

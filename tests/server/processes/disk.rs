@@ -5,8 +5,8 @@ use tokio::process::Command;
 use super::{Cluster, Process};
 use crate::cluster::run;
 
-/// The store of a small disk stops, says why, and loses nothing: with room, it goes on. (The system limits the size of its files, which a program
-/// cannot tell from a disk that is full.)
+/// The store of a small disk stops, says why, and loses nothing: with room, it goes on. (The system limits the size of
+/// its files, which a program cannot tell from a disk that is full.)
 #[test]
 fn it_is_full() {
     run(async {

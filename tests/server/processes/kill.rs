@@ -67,8 +67,8 @@ impl Load {
     }
 }
 
-/// The leader is killed, again and again, and starts again, while clients read, write and swap: what they heard has an order, and they are served as
-/// soon as two of three are up.
+/// The leader is killed, again and again, and starts again, while clients read, write and swap: what they heard has an
+/// order, and they are served as soon as two of three are up.
 #[test]
 fn the_leader_again_and_again() {
     let lab = lab!();
