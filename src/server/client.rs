@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use super::directory::Directory;
 use super::peers::{Peers, into_text};
 use super::rpc::tikvpb::tikv_client::TikvClient;
 use super::scheduler_client::SchedulerClient;
@@ -86,7 +87,7 @@ impl Client {
     /// The scheduler cannot be reached.
     pub async fn connect(scheduler: &str, patience: Duration) -> Result<Client, String> {
         let scheduler = SchedulerClient::connect(scheduler).await?;
-        let peers = Peers::new(scheduler.clone());
+        let peers = Peers::new(Directory::Scheduler(scheduler.clone()));
         Ok(Client { scheduler, peers, routes: Arc::default(), patience, repeats: true })
     }
 

@@ -12,7 +12,11 @@
 //! the region is in its first edition, has no other member, and is not here: so nobody can have written to it, and it
 //! begins now.
 
+use std::collections::BTreeMap;
+
+use super::directory::{Directory, fixed_region};
 use super::scheduler_client::SchedulerClient;
+use crate::ids::StoreId;
 use crate::proto::metapb::{Peer, Region, RegionEpoch, Store as StoreMeta};
 use crate::raftstore::{
     Config, Engines, Store, StoreError, StoreName, bootstrap_region, bootstrap_store, store_name,
@@ -61,6 +65,35 @@ pub async fn join(
         }
         _ => Ok(store),
     }
+}
+
+/// Opens the store of these engines, as member `id` of a cluster without a scheduler.
+///
+/// # Errors
+/// A text for whoever runs the store: the data is another store's.
+pub fn join_fixed(
+    stores: &BTreeMap<StoreId, String>,
+    engines: &Engines,
+    id: StoreId,
+    config: impl Fn(StoreName) -> Config,
+) -> Result<Store, String> {
+    let text = |error: StoreError| error.to_string();
+    let expected = StoreName { cluster: Directory::Fixed(stores.clone()).cluster_id(), store: id };
+    match store_name(engines).map_err(text)? {
+        Some(found) if found != expected => {
+            return Err(StoreError::WrongStore { expected, found }.to_string());
+        }
+        Some(_) => {}
+        None => bootstrap_store(engines, expected).map_err(text)?,
+    }
+    let region = fixed_region(stores);
+    let store = Store::open(config(expected), engines.clone()).map_err(text)?;
+    if store.peer(region.id).is_some() {
+        return Ok(store);
+    }
+    drop(store);
+    bootstrap_region(engines, &region).map_err(text)?;
+    Store::open(config(expected), engines.clone()).map_err(text)
 }
 
 /// False if another store was first.

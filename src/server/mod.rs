@@ -16,7 +16,7 @@
 //! | `join` | how a store comes into its cluster |
 //! | [`node`] | the store thread and its workers: the only place that touches the store |
 //! | [`service`] | the calls of clients, and what other stores send |
-//! | [`transport`], `snapshots`, [`peers`] | to other stores |
+//! | [`transport`], `snapshots`, [`peers`], [`directory`] | to other stores, and who they are |
 //! | [`scheduler_client`], `reports` | to the scheduler |
 //! | [`scheduler`] | the scheduler itself |
 //! | [`client`] | finds the leader of a key, and goes where it is sent |
@@ -30,6 +30,7 @@
 )]
 
 pub mod client;
+pub mod directory;
 pub mod disk;
 mod join;
 pub mod node;

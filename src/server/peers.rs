@@ -8,8 +8,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+use super::directory::Directory;
 use super::rpc::tikvpb::tikv_client::TikvClient;
-use super::scheduler_client::SchedulerClient;
 use crate::ids::StoreId;
 
 /// The header in which a store says to which cluster it belongs: messages of another one would meet peers of the same
@@ -26,14 +26,14 @@ const NOBODY_PANICS: &str = "nobody panics while holding the list of channels";
 /// The ways to the other stores of one cluster. Clones share them.
 #[derive(Clone)]
 pub struct Peers {
-    scheduler: SchedulerClient,
+    directory: Directory,
     channels: Arc<Mutex<BTreeMap<StoreId, Channel>>>,
 }
 
 impl Peers {
-    /// Of the cluster of this scheduler, which knows who listens where.
-    pub fn new(scheduler: SchedulerClient) -> Peers {
-        Peers { scheduler, channels: Arc::default() }
+    /// Of the cluster of this directory.
+    pub fn new(directory: Directory) -> Peers {
+        Peers { directory, channels: Arc::default() }
     }
 
     /// A client for a store.
@@ -45,7 +45,7 @@ impl Peers {
         let channel = match known {
             Some(channel) => channel,
             None => {
-                let address = self.scheduler.store_address(store).await?;
+                let address = self.directory.store_address(store).await?;
                 let endpoint = Endpoint::from_shared(format!("http://{address}"))
                     .map_err(|error| format!("store {store} has the address {address}: {error}"))?;
                 let endpoint = endpoint.connect_timeout(CONNECT).tcp_nodelay(true);
@@ -70,7 +70,7 @@ impl Peers {
     /// A request that says of which cluster it comes.
     pub fn signed<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        let cluster = MetadataValue::<Ascii>::from(self.scheduler.cluster_id());
+        let cluster = MetadataValue::<Ascii>::from(self.directory.cluster_id());
         request.metadata_mut().insert(CLUSTER, cluster);
         request
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::directory::parse_members;
 use super::disk::{DEFAULT_ENGINE, EngineKind};
 use super::process::read_settings;
 use crate::raftstore::Config;
@@ -28,6 +29,12 @@ pub struct Flags {
     /// Where the scheduler of the cluster listens [default: 127.0.0.1:2379]
     #[arg(long, value_name = "HOST:PORT")]
     pub scheduler: Option<String>,
+    /// Instead of a scheduler, all stores of the cluster, as 1=HOST:PORT,2=HOST:PORT,...: one region, which is on all of them
+    #[arg(long, value_name = "STORES", requires = "store_id")]
+    pub members: Option<String>,
+    /// Which of the members this is
+    #[arg(long, value_name = "NUMBER", requires = "members")]
+    pub store_id: Option<u64>,
     /// One server alone: no cluster, no Raft
     #[arg(long)]
     pub standalone: bool,
@@ -51,6 +58,10 @@ pub struct Settings {
     pub status: String,
     /// `host:port`.
     pub scheduler: String,
+    /// All stores of a cluster without a scheduler; see [`Flags::members`]. Empty: there is a scheduler.
+    pub members: String,
+    /// Which of the members this is.
+    pub store_id: u64,
     /// No cluster.
     pub standalone: bool,
     /// A folder.
@@ -92,6 +103,8 @@ impl Default for Settings {
             advertise: String::new(),
             status: "127.0.0.1:20180".to_string(),
             scheduler: "127.0.0.1:2379".to_string(),
+            members: String::new(),
+            store_id: 0,
             standalone: false,
             data_dir: "raftkv-data".into(),
             engine: DEFAULT_ENGINE,
@@ -124,13 +137,16 @@ impl Settings {
     /// A text for whoever gave them.
     pub fn of(flags: Flags) -> Result<Settings, String> {
         let mut settings: Settings = read_settings(flags.config.as_deref())?;
-        let Flags { config: _, listen, advertise, status, scheduler, standalone, data_dir, engine } = flags;
+        let Flags { config: _, listen, advertise, status, scheduler, members, .. } = flags;
+        let Flags { store_id, standalone, data_dir, engine, .. } = flags;
         settings.standalone |= standalone;
         let set = |to: &mut String, from: Option<String>| from.into_iter().for_each(|from| *to = from);
         set(&mut settings.listen, listen);
         set(&mut settings.advertise, advertise);
         set(&mut settings.status, status);
         set(&mut settings.scheduler, scheduler);
+        set(&mut settings.members, members);
+        settings.store_id = store_id.unwrap_or(settings.store_id);
         settings.data_dir = data_dir.unwrap_or(settings.data_dir);
         settings.engine = engine.unwrap_or(settings.engine);
         settings.validate()?;
@@ -154,6 +170,12 @@ impl Settings {
         }
         if self.status != "none" && !is_address(&self.status) {
             return Err(format!("status = `{}`: an address is `host:port`, or `none`", self.status));
+        }
+        if !self.members.is_empty() && !parse_members(&self.members)?.contains_key(&self.store_id) {
+            return Err(format!(
+                "store-id = {}: it must be one of the members, {}",
+                self.store_id, self.members
+            ));
         }
         if self.store.tick_ms == 0 || self.store.tick_ms > 10_000 {
             return Err(format!("tick-ms = {}: 1 to 10000 can work", self.store.tick_ms));

@@ -14,6 +14,7 @@ use tokio::time::{interval, timeout};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
+use super::directory::{Directory, parse_members};
 use super::disk::{DataDir, Kind};
 use super::node::{Metrics, Node, Outlets};
 use super::peers::{MAX_MESSAGE, Peers};
@@ -27,7 +28,7 @@ use super::status::{Pages, pages};
 use super::transport::Transport;
 use super::{join, reports};
 use crate::ids::StoreId;
-use crate::raftstore::Engines;
+use crate::raftstore::{Engines, StoreName};
 use crate::storage::StandaloneStorage;
 use crate::worker::snap::{Permits, SnapFiles};
 
@@ -116,13 +117,20 @@ async fn start_store(
 ) -> Result<(Cluster, Node), String> {
     let engine = |name| dir.open_engine(name).map_err(|error| error.to_string());
     let engines = Engines { kv: engine("kv")?, raft: engine("raft")? };
-    let scheduler = SchedulerClient::connect(&settings.scheduler).await?;
-    let advertise = advertised(settings, address)?;
-    let config = |name: crate::raftstore::StoreName| settings.store_config(seed(name.store));
-    let store = join::join(&scheduler, &engines, &advertise, config).await?;
+    let config = |name: StoreName| settings.store_config(seed(name.store));
+    let (directory, store) = if settings.members.is_empty() {
+        let scheduler = SchedulerClient::connect(&settings.scheduler).await?;
+        let advertise = advertised(settings, address)?;
+        let store = join::join(&scheduler, &engines, &advertise, config).await?;
+        (Directory::Scheduler(scheduler), store)
+    } else {
+        let stores = parse_members(&settings.members)?;
+        let store = join::join_fixed(&stores, &engines, settings.store_id, config)?;
+        (Directory::Fixed(stores), store)
+    };
     let folder = dir.open_folder().map_err(|error| error.to_string())?;
     let files = SnapFiles::open(folder, &store.snapshots_in_use()).map_err(|error| error.to_string())?;
-    let (peers, runtime) = (Peers::new(scheduler.clone()), Handle::current());
+    let (peers, runtime) = (Peers::new(directory.clone()), Handle::current());
     let (tasks, for_scheduler) = mpsc::unbounded_channel();
     let node = Node::start(store, &files, settings.tick(), metrics, |handle| Outlets {
         transport: Transport::new(peers.clone(), runtime.clone()),
@@ -130,9 +138,12 @@ async fn start_store(
         scheduler: tasks,
     })
     .map_err(|error| error.to_string())?;
-    tokio::spawn(reports::serve(scheduler.clone(), node.handle().clone(), for_scheduler));
+    // Without a scheduler nobody takes the tasks, which the store does not mind.
+    if let Some(scheduler) = directory.scheduler() {
+        tokio::spawn(reports::serve(scheduler.clone(), node.handle().clone(), for_scheduler));
+    }
     let receiving = Permits::new(AT_ONCE);
-    Ok((Cluster { store: node.handle().clone(), files, receiving, scheduler }, node))
+    Ok((Cluster { store: node.handle().clone(), files, receiving, directory }, node))
 }
 
 /// Where others reach the store.

@@ -2,6 +2,7 @@
 //! limit on how long each test may take.
 
 mod cluster;
+mod fixed;
 #[cfg(feature = "rocksdb")]
 mod processes;
 mod scheduler;

@@ -17,9 +17,9 @@ use std::time::Instant;
 use prometheus::{HistogramOpts, HistogramVec, Registry};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::directory::Directory;
 use super::node::StoreHandle;
 use super::peers::check_cluster;
-use super::scheduler_client::SchedulerClient;
 use super::snapshots;
 use crate::proto::raft_serverpb::{Done, RaftMessage, SnapshotChunk};
 use crate::proto::tikvpb::BatchRaftMessage;
@@ -43,7 +43,7 @@ pub struct Cluster {
     /// How many are received at once.
     pub receiving: Permits,
     /// Whose cluster it is, and who gives ids.
-    pub scheduler: SchedulerClient,
+    pub directory: Directory,
 }
 
 /// The service.
@@ -119,7 +119,7 @@ impl Service {
 
     async fn take_raft(&self, request: Request<Streaming<RaftMessage>>) -> Result<Response<Done>, Status> {
         let cluster = self.cluster()?;
-        check_cluster(&request, cluster.scheduler.cluster_id())?;
+        check_cluster(&request, cluster.directory.cluster_id())?;
         let mut messages = request.into_inner();
         while let Some(message) = messages.message().await? {
             cluster.store.messages(vec![message]);
@@ -132,7 +132,7 @@ impl Service {
         request: Request<Streaming<BatchRaftMessage>>,
     ) -> Result<Response<Done>, Status> {
         let cluster = self.cluster()?;
-        check_cluster(&request, cluster.scheduler.cluster_id())?;
+        check_cluster(&request, cluster.directory.cluster_id())?;
         let mut batches = request.into_inner();
         while let Some(batch) = batches.message().await? {
             cluster.store.messages(batch.msgs);
@@ -145,7 +145,7 @@ impl Service {
         request: Request<Streaming<SnapshotChunk>>,
     ) -> Result<Response<Done>, Status> {
         let cluster = self.cluster()?;
-        check_cluster(&request, cluster.scheduler.cluster_id())?;
+        check_cluster(&request, cluster.directory.cluster_id())?;
         let chunks = request.into_inner();
         let done =
             snapshots::receive(cluster.files.clone(), &cluster.receiving, &cluster.store, chunks).await?;

@@ -32,7 +32,10 @@ impl Service {
         let Some(region) = found.flatten() else {
             return Ok(answer(Err(region_error::region_not_found(id))));
         };
-        let ids = cluster.scheduler.ask_split(region, count as u32).await;
+        let Some(scheduler) = cluster.directory.scheduler() else {
+            return Err(Status::failed_precondition("a cluster without a scheduler has one region"));
+        };
+        let ids = scheduler.ask_split(region, count as u32).await;
         let ids = ids.map_err(|error| Status::unavailable(format!("no ids for a split: {error}")))?;
         let cut = |(split_key, ids): (_, crate::proto::pdpb::SplitId)| SplitRequest {
             split_key,
