@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use raftkv::proto::kvrpcpb::KvPair;
 use raftkv::proto::metapb::{Peer, Region, Store};
 use raftkv::server::client::{Client, ClientError};
+use raftkv::server::directory::{Directory, parse_members};
+use raftkv::server::scheduler_client::SchedulerClient;
 use serde_json::{Value, json};
 
 /// Asks a RaftKV cluster, and changes it.
@@ -20,6 +22,9 @@ struct Flags {
     /// Where the scheduler listens
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2379", global = true)]
     scheduler: String,
+    /// Of a cluster without a scheduler, all stores, as 1=HOST:PORT,2=HOST:PORT,...
+    #[arg(long, value_name = "STORES", global = true)]
+    members: Option<String>,
     /// Where the scheduler's status page is: orders for regions go there
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2381", global = true)]
     scheduler_status: String,
@@ -125,7 +130,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> Outcome {
-    let client = match Client::connect(&flags.scheduler, Duration::from_secs(flags.timeout)).await {
+    let client = match connect(flags).await {
         Ok(client) => client,
         Err(error) => return failed(2, &error),
     };
@@ -134,6 +139,19 @@ async fn run(flags: &Flags) -> Outcome {
         Err(error @ ClientError::Undetermined(_)) => failed(3, &error.to_string()),
         Err(error) => failed(2, &error.to_string()),
     }
+}
+
+async fn connect(flags: &Flags) -> Result<Client, String> {
+    let patience = Duration::from_secs(flags.timeout);
+    match &flags.members {
+        Some(members) => Ok(Client::of(Directory::Fixed(parse_members(members)?), patience)),
+        None => Client::connect(&flags.scheduler, patience).await,
+    }
+}
+
+/// For what only a scheduler knows.
+fn scheduler(client: &Client) -> Result<&SchedulerClient, ClientError> {
+    client.scheduler().ok_or_else(|| ClientError::Rejected("this cluster has no scheduler".to_string()))
 }
 
 async fn carry_out(flags: &Flags, client: &Client) -> Result<Outcome, ClientError> {
@@ -184,7 +202,7 @@ async fn regions(client: &Client) -> Result<Outcome, ClientError> {
     let (mut lines, mut all) = (Vec::new(), Vec::new());
     let mut key = bytes::Bytes::new();
     loop {
-        let found = client.scheduler().region_of_key(&key).await.map_err(ClientError::Unserved)?;
+        let found = scheduler(client)?.region_of_key(&key).await.map_err(ClientError::Unserved)?;
         let leader = found.leader.filter(|leader| leader.id != 0);
         let Some(region) = found.region else {
             return Err(ClientError::Unserved(format!("no region has key `{}` yet", shown(&key))));
@@ -230,7 +248,7 @@ fn region_json(region: &Region, leader: Option<&Peer>) -> Value {
 }
 
 async fn stores(client: &Client) -> Result<Outcome, ClientError> {
-    let stores = client.scheduler().stores().await.map_err(ClientError::Unserved)?;
+    let stores = scheduler(client)?.stores().await.map_err(ClientError::Unserved)?;
     let state = |store: &Store| format!("{:?}", store.state()).to_lowercase();
     let line = |store: &Store| format!("store {}\t{}\t{}", store.id, store.address, state(store));
     let text: Vec<String> = stores.iter().map(line).collect();

@@ -8,6 +8,7 @@
 //! | no answer: the connection broke | asks again, if doing it twice is as good as once; otherwise it says that nobody knows |
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::directory::Directory;
+use super::directory::{Directory, fixed_region};
 use super::peers::{Peers, into_text};
 use super::rpc::tikvpb::tikv_client::TikvClient;
 use super::scheduler_client::SchedulerClient;
@@ -60,10 +61,12 @@ struct Route {
 /// A client. Clones share what they know.
 #[derive(Clone)]
 pub struct Client {
-    scheduler: SchedulerClient,
+    directory: Directory,
     peers: Peers,
     /// By start key.
     routes: Arc<Mutex<BTreeMap<Bytes, Route>>>,
+    /// Who is asked next where nobody knows who leads.
+    next_member: Arc<AtomicUsize>,
     /// How long a request may take in all.
     patience: Duration,
     /// Whether a request is repeated whose outcome nobody knows, where twice is as good as once.
@@ -87,8 +90,20 @@ impl Client {
     /// The scheduler cannot be reached.
     pub async fn connect(scheduler: &str, patience: Duration) -> Result<Client, String> {
         let scheduler = SchedulerClient::connect(scheduler).await?;
-        let peers = Peers::new(Directory::Scheduler(scheduler.clone()));
-        Ok(Client { scheduler, peers, routes: Arc::default(), patience, repeats: true })
+        Ok(Client::of(Directory::Scheduler(scheduler), patience))
+    }
+
+    /// A client of a cluster that this directory knows.
+    pub fn of(directory: Directory, patience: Duration) -> Client {
+        let peers = Peers::new(directory.clone());
+        Client {
+            directory,
+            peers,
+            routes: Arc::default(),
+            next_member: Arc::default(),
+            patience,
+            repeats: true,
+        }
     }
 
     /// The same client, but nothing is ever carried out twice: for whoever looks at the order in which things happen.
@@ -97,9 +112,9 @@ impl Client {
         Client { repeats: false, ..self }
     }
 
-    /// The scheduler.
-    pub fn scheduler(&self) -> &SchedulerClient {
-        &self.scheduler
+    /// The scheduler, if the cluster has one.
+    pub fn scheduler(&self) -> Option<&SchedulerClient> {
+        self.directory.scheduler()
     }
 
     /// A key's value.
@@ -328,10 +343,17 @@ impl Client {
         if let Some(route) = self.known(key) {
             return Ok(route);
         }
-        let found = self.scheduler.region_of_key(key).await?;
-        let region = found.region.ok_or_else(|| "no region has this key yet".to_string())?;
-        let leader = found.leader.filter(|leader| leader.id != 0);
-        let leader = leader.or(region.peers.first().copied());
+        let (region, leader) = match &self.directory {
+            Directory::Scheduler(scheduler) => {
+                let found = scheduler.region_of_key(key).await?;
+                let region = found.region.ok_or_else(|| "no region has this key yet".to_string())?;
+                (region, found.leader.filter(|leader| leader.id != 0))
+            }
+            Directory::Fixed(stores) => (fixed_region(stores), None),
+        };
+        let next = self.next_member.fetch_add(1, Ordering::Relaxed);
+        let leader =
+            leader.or_else(|| region.peers.iter().cycle().nth(next % region.peers.len().max(1)).copied());
         let leader = leader.ok_or_else(|| format!("region {} has no peers", region.id))?;
         let route = Route { region, leader };
         self.routes.lock().expect(NOBODY_PANICS).insert(route.region.start_key.clone(), route.clone());

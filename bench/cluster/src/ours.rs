@@ -39,7 +39,8 @@ impl Cluster {
         let mut look = interval(Duration::from_millis(100));
         for _ in 0..300 {
             look.tick().await;
-            let found = client.scheduler().region_of_key(b"").await.map_err(|error| anyhow!(error))?;
+            let Some(scheduler) = client.scheduler() else { bail!("the cluster has a scheduler") };
+            let found = scheduler.region_of_key(b"").await.map_err(|error| anyhow!(error))?;
             let peers = found.region.map_or(0, |region| region.peers.len());
             if peers == 3 && found.leader.is_some() && found.pending_peers.is_empty() {
                 return Ok(cluster);

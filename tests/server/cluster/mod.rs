@@ -12,6 +12,7 @@ use raftkv::proto::pdpb::GetRegionResponse;
 use raftkv::server::client::Client;
 use raftkv::server::disk::EngineKind;
 use raftkv::server::scheduler;
+use raftkv::server::scheduler_client::SchedulerClient;
 use raftkv::server::settings::{Settings, StoreSettings};
 use raftkv::server::start::{Running, start};
 use tokio::time::{interval, timeout};
@@ -60,7 +61,7 @@ impl Cluster {
     }
 
     pub async fn with(stores: usize, replicas: usize, settings: StoreSettings) -> Cluster {
-        let scheduler = scheduler::start(scheduler::Settings {
+        let begun = scheduler::start(scheduler::Settings {
             listen: "127.0.0.1:0".to_string(),
             status: "127.0.0.1:0".to_string(),
             engine: EngineKind::Memory,
@@ -68,15 +69,15 @@ impl Cluster {
             repair: true,
             ..scheduler::Settings::default()
         });
-        let scheduler = scheduler.await.expect("a scheduler on free ports starts");
-        let mut cluster = Cluster { scheduler, stores: Vec::new() };
+        let begun = begun.await.expect("a scheduler on free ports starts");
+        let mut cluster = Cluster { scheduler: begun, stores: Vec::new() };
         for _ in 0..stores {
             cluster.add_store(settings.clone()).await;
         }
         let wanted = replicas.min(stores);
         let client = cluster.client().await;
         until("the first region has a peer on each store that it should have one on", || async {
-            let found = client.scheduler().region_of_key(b"").await.ok()?;
+            let found = scheduler(&client).region_of_key(b"").await.ok()?;
             let is_full = found.region.as_ref()?.peers.len() == wanted && found.pending_peers.is_empty();
             (is_full && found.leader.is_some()).then_some(())
         })
@@ -120,17 +121,22 @@ impl Cluster {
     /// Takes the store that listens there out of the cluster, and ends it in order.
     pub async fn stop_store(&mut self, store: u64) {
         let client = self.client().await;
-        let address = client.scheduler().store_address(store).await.expect("it is known");
+        let address = scheduler(&client).store_address(store).await.expect("it is known");
         let place = self.stores.iter().position(|running| running.address.to_string() == address);
         let running = self.stores.remove(place.expect("it runs"));
         running.stop().await.expect("it ends in order");
     }
 }
 
+/// The scheduler of a client's cluster.
+pub fn scheduler(client: &Client) -> &SchedulerClient {
+    client.scheduler().expect("this cluster has a scheduler")
+}
+
 /// The region of a key, as the scheduler knows it.
 pub async fn region(client: &Client, key: &str) -> GetRegionResponse {
     until("the scheduler knows the region, and who leads it", || async {
-        let found = client.scheduler().region_of_key(key.as_bytes()).await.ok()?;
+        let found = scheduler(client).region_of_key(key.as_bytes()).await.ok()?;
         (found.region.is_some() && found.leader.is_some()).then_some(found)
     })
     .await

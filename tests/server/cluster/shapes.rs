@@ -3,12 +3,12 @@
 use pretty_assertions::assert_eq;
 use raftkv::server::client::Client;
 
-use super::{Cluster, fast, region, run, until};
+use super::{Cluster, fast, region, run, scheduler, until};
 
 /// The stores of a key's region, and the one that leads it, once the scheduler knows them so.
 async fn until_stores(client: &Client, key: &str, wanted: &[u64]) {
     until(&format!("the region of {key} is on the stores {wanted:?}"), || async {
-        let found = client.scheduler().region_of_key(key.as_bytes()).await.ok()?;
+        let found = scheduler(client).region_of_key(key.as_bytes()).await.ok()?;
         let mut stores: Vec<u64> = found.region?.peers.iter().map(|peer| peer.store_id).collect();
         stores.sort_unstable();
         (stores == wanted && found.pending_peers.is_empty()).then_some(())
@@ -96,7 +96,7 @@ fn a_store_takes_anothers_place() {
         }
         cluster.add_store(fast()).await;
         let mut all: Vec<u64> = Vec::new();
-        for store in client.scheduler().stores().await.expect("the scheduler knows them") {
+        for store in scheduler(&client).stores().await.expect("the scheduler knows them") {
             all.push(store.id);
         }
         all.sort_unstable();

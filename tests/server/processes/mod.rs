@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::cluster::until;
+use crate::cluster::{scheduler, until};
 
 /// A process that takes longer to start or to end does not do it at all.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -94,15 +94,15 @@ impl Cluster {
         let mut command = Command::new(env!("CARGO_BIN_EXE_raftkv-scheduler"));
         command.args(["--listen", "127.0.0.1:0", "--status", "127.0.0.1:0", "--repair", "--data-dir"]);
         command.arg(dir.path().join("scheduler"));
-        let scheduler = Process::start(command, "the scheduler listens at ").await;
-        let mut cluster = Cluster { dir, scheduler, stores: Vec::new() };
+        let begun = Process::start(command, "the scheduler listens at ").await;
+        let mut cluster = Cluster { dir, scheduler: begun, stores: Vec::new() };
         for n in 0..stores {
             cluster.stores.push(None);
             cluster.start_store(n).await;
         }
         let client = cluster.client().await;
         until("the first region has a peer on each store", || async {
-            let found = client.scheduler().region_of_key(b"").await.ok()?;
+            let found = scheduler(&client).region_of_key(b"").await.ok()?;
             let is_full = found.region.as_ref()?.peers.len() == stores && found.pending_peers.is_empty();
             (is_full && found.leader.is_some()).then_some(())
         })
@@ -134,8 +134,8 @@ impl Cluster {
     pub async fn leader(&self, key: &str) -> usize {
         let client = self.client().await;
         until("the scheduler knows who leads", || async {
-            let found = client.scheduler().region_of_key(key.as_bytes()).await.ok()?;
-            let address = client.scheduler().store_address(found.leader?.store_id).await.ok()?;
+            let found = scheduler(&client).region_of_key(key.as_bytes()).await.ok()?;
+            let address = scheduler(&client).store_address(found.leader?.store_id).await.ok()?;
             self.stores.iter().position(|store| store.as_ref().is_some_and(|store| store.address == address))
         })
         .await
