@@ -147,7 +147,7 @@ server *OPTIONS:
 test-server *FILTERS:
     @. "$(./setup --rocksdb-env)" && cargo test --no-default-features --features server,rocksdb --test server -- "$@"
 
-# The published TiKV client against a cluster with engines in memory; its first build takes some minutes
+# The published TiKV client against a cluster with engines in memory; needs `./setup --peers` once, and minutes for its first build
 [no-exit-message]
 [group('run')]
 test-tikv-client *FILTERS:
@@ -226,6 +226,13 @@ lists:
 [group('developers')]
 bench-raft *OPTIONS:
     cargo run --quiet --release --package raftkv-bench-raft -- "$@"
+
+# Three stores and a scheduler against three nodes of etcd (docs/benchmarks.md); needs `./setup --rocksdb` and `./setup --peers` once
+[group('developers')]
+bench-cluster *OPTIONS:
+    @. "$(./setup --rocksdb-env)" && {{ release }} --bins
+    cargo run --quiet --release --manifest-path bench/cluster/Cargo.toml -- \
+        --programs "${CARGO_TARGET_DIR:-$PWD/target}/release" "$@"
 
 # A region of 1 GiB from one RocksDB to another: time and memory; needs `./setup --rocksdb` once (docs/benchmarks.md)
 [group('developers')]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -31,6 +31,9 @@ use crate::proto::metapb::{Peer, Region};
 
 /// A region that answers with an error is asked again so often.
 const RETRY: Duration = Duration::from_millis(20);
+
+/// So many hints are followed at once; after that there is a pause.
+const HINTS: u32 = 3;
 
 /// A call that takes longer is given up, and perhaps tried again.
 const CALL: Duration = Duration::from_secs(2);
@@ -291,11 +294,15 @@ impl Client {
         F: Future<Output = Result<Attempt<T>, Status>>,
     {
         let end = Instant::now() + self.patience;
-        let mut pause = interval(RETRY);
-        pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first attempt waits for nothing: a timer, even one of no time, costs a millisecond.
+        let mut pause: Option<Interval> = None;
         let (mut last, mut unknown) = ("it was not tried".to_string(), None);
+        let mut hints = 0;
         while Instant::now() < end {
-            pause.tick().await;
+            match &mut pause {
+                None => pause = Some(retry_timer()),
+                Some(pause) => drop(pause.tick().await),
+            }
             let route = match self.route(key).await {
                 Ok(route) => route,
                 Err(error) => {
@@ -318,8 +325,10 @@ impl Client {
                 Attempt::Refused(why) => return Err(ClientError::Rejected(why)),
                 Attempt::Elsewhere(error) => {
                     last.clone_from(&error.message);
-                    if self.learn(key, &route, &error) {
-                        pause.reset_immediately();
+                    // Two that take each other for the leader must not keep a client running between them.
+                    hints += 1;
+                    if self.learn(key, &route, &error) && hints <= HINTS {
+                        pause = None;
                     }
                 }
                 Attempt::Broken(why) => {
@@ -388,6 +397,13 @@ impl Client {
             }
         }
     }
+}
+
+/// Ticks whenever it is time to try again.
+fn retry_timer() -> Interval {
+    let mut timer = interval_at(Instant::now() + RETRY, RETRY);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
 }
 
 fn context(route: &Route) -> Context {
