@@ -100,7 +100,7 @@ async fn run() -> Result<(), String> {
     }
     drop((lines, ended_sender));
     println!("status pages: http://127.0.0.1:{}/ and the ports in the lines above", flags.scheduler_port + 2);
-    println!("try it:       raftkv-ctl put a 1 && raftkv-ctl get a");
+    println!("try it:       {0} put a 1 && {0} get a", beside("raftkv-ctl")?.display());
     println!(
         "Ctrl-C ends it; the data is {}",
         if thrown_away.is_some() { "thrown away then" } else { "kept" }
@@ -126,19 +126,20 @@ async fn run() -> Result<(), String> {
     printer.await.map_err(|error| error.to_string())
 }
 
+/// The program of that name, beside this one.
+fn beside(name: &str) -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name(name);
+    if !program.is_file() {
+        return Err(format!(
+            "{} is missing: build all programs first (`just cluster` does)",
+            program.display()
+        ));
+    }
+    Ok(program)
+}
+
 /// The scheduler, then the stores.
 fn parts(flags: &Flags, data: &Path) -> Result<Vec<Part>, String> {
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let beside = |name: &str| -> Result<PathBuf, String> {
-        let program = own.with_file_name(name);
-        if !program.is_file() {
-            return Err(format!(
-                "{} is missing: build all programs first (`just cluster` does)",
-                program.display()
-            ));
-        }
-        Ok(program)
-    };
     let engine = match flags.engine {
         EngineKind::Rocksdb => "rocksdb",
         EngineKind::Memory => "memory",
