@@ -86,18 +86,30 @@ impl Cluster {
 
     /// Runs our own tool.
     pub async fn ctl(&self, arguments: &[&str]) -> Value {
-        let mut command = Command::new(program("raftkv-ctl"));
-        command.args([
-            "--format",
-            "json",
-            "--scheduler",
-            &self.scheduler.address,
-            "--scheduler-status",
-            &self.status,
-        ]);
-        let output = command.args(arguments).output().await.expect("raftkv-ctl is built");
+        let output = self.run(arguments).await;
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         serde_json::from_slice(&output.stdout).expect("it prints JSON")
+    }
+
+    /// Gives the scheduler an order. It takes one at a time for each region, and its own repair may be at work.
+    pub async fn order(&self, arguments: &[&str]) {
+        let given = async {
+            let mut again = interval(Duration::from_millis(50));
+            loop {
+                again.tick().await;
+                if self.run(arguments).await.status.success() {
+                    return;
+                }
+            }
+        };
+        timeout(LIMIT, given).await.unwrap_or_else(|_| panic!("the scheduler does not take {arguments:?}"));
+    }
+
+    async fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(program("raftkv-ctl"));
+        command.args(["--format", "json", "--scheduler", &self.scheduler.address]);
+        command.args(["--scheduler-status", &self.status]);
+        command.args(arguments).output().await.expect("raftkv-ctl is built")
     }
 
     /// Waits until the regions are as wanted: an array as `raftkv-ctl regions` prints it.

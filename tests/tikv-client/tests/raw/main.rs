@@ -146,7 +146,7 @@ fn regions_change_meanwhile() {
             let other =
                 peers(region).iter().find(|peer| &peer["store"] != leader).expect("it has three peers");
             let (id, to) = (region["id"].to_string(), other["store"].to_string());
-            cluster.ctl(&["transfer-leader", &id, &to]).await;
+            cluster.order(&["transfer-leader", &id, &to]).await;
         }
         for n in 0..20 {
             let key = format!("k{n:02}");
