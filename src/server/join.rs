@@ -56,15 +56,7 @@ pub async fn join(
     }
     scheduler.put_store(meta).await?;
     let first = first_region(scheduler, name).await?;
-    let store = Store::open(config(name), engines.clone()).map_err(text)?;
-    match first {
-        Some(region) if store.peer(region.id).is_none() => {
-            drop(store);
-            bootstrap_region(engines, &region).map_err(text)?;
-            Store::open(config(name), engines.clone()).map_err(text)
-        }
-        _ => Ok(store),
-    }
+    open(engines, config(name), first.as_ref())
 }
 
 /// Opens the store of these engines, as member `id` of a cluster without a scheduler.
@@ -86,14 +78,17 @@ pub fn join_fixed(
         Some(_) => {}
         None => bootstrap_store(engines, expected).map_err(text)?,
     }
-    let region = fixed_region(stores);
-    let store = Store::open(config(expected), engines.clone()).map_err(text)?;
-    if store.peer(region.id).is_some() {
-        return Ok(store);
-    }
+    open(engines, config(expected), Some(&fixed_region(stores)))
+}
+
+/// Opens a store that has to have a peer of this region: if it is not there, it begins now.
+fn open(engines: &Engines, config: Config, first: Option<&Region>) -> Result<Store, String> {
+    let text = |error: StoreError| error.to_string();
+    let store = Store::open(config.clone(), engines.clone()).map_err(text)?;
+    let Some(missing) = first.filter(|region| store.peer(region.id).is_none()) else { return Ok(store) };
     drop(store);
-    bootstrap_region(engines, &region).map_err(text)?;
-    Store::open(config(expected), engines.clone()).map_err(text)
+    bootstrap_region(engines, missing).map_err(text)?;
+    Store::open(config, engines.clone()).map_err(text)
 }
 
 /// False if another store was first.

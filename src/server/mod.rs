@@ -18,6 +18,7 @@
 //! | [`service`] | the calls of clients, and what other stores send |
 //! | [`transport`], `snapshots`, [`peers`], [`directory`] | to other stores, and who they are |
 //! | [`scheduler_client`], `reports` | to the scheduler |
+//! | `retry` | what is done again until somebody is reached |
 //! | [`scheduler`] | the scheduler itself |
 //! | [`client`] | finds the leader of a key, and goes where it is sent |
 //! | [`disk`] | the data directory: whose it is, and who may use it |
@@ -32,11 +33,13 @@
 pub mod client;
 pub mod directory;
 pub mod disk;
+mod html;
 mod join;
 pub mod node;
 pub mod peers;
 pub mod process;
 mod reports;
+mod retry;
 pub mod rpc;
 pub mod scheduler;
 pub mod scheduler_client;

@@ -1,6 +1,7 @@
 //! What every program of ours does as a process: its settings, its log, and its end.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -83,6 +84,20 @@ impl Stop {
     /// Is it to end?
     pub fn is_stopped(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()
+    }
+}
+
+/// Where others reach a program: at the address that was given, or where it listens.
+///
+/// # Errors
+/// It listens everywhere, and was given nothing.
+pub fn advertised(given: Option<&str>, listens: SocketAddr) -> Result<String, String> {
+    match given {
+        Some(given) => Ok(given.to_string()),
+        None if listens.ip().is_unspecified() => Err(format!(
+            "it listens at {listens}, which nobody can call: give --advertise HOST:PORT, with a host that the others reach"
+        )),
+        None => Ok(listens.to_string()),
     }
 }
 

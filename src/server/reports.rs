@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::node::StoreHandle;
 use super::peers::into_text;
+use super::retry::Retry;
 use super::scheduler_client::SchedulerClient;
 use crate::proto::pdpb::{RegionHeartbeatRequest, RegionHeartbeatResponse};
 use crate::raftstore::{Task, TaskDone};
@@ -62,19 +62,10 @@ async fn heartbeats(
     store: StoreHandle,
     mut reports: mpsc::Receiver<RegionHeartbeatRequest>,
 ) {
-    let mut retry = interval(RETRY);
-    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_reported = false;
+    let mut retry = Retry::new("the scheduler".to_string(), RETRY);
     while !reports.is_closed() {
-        retry.tick().await;
-        match stream(&scheduler, &store, &mut reports).await {
-            Ok(()) => is_reported = false,
-            Err(error) if is_reported => tracing::debug!(%error, "still no way to the scheduler"),
-            Err(error) => {
-                is_reported = true;
-                tracing::warn!(%error, "no way to the scheduler; trying on");
-            }
-        }
+        retry.turn().await;
+        retry.ended(stream(&scheduler, &store, &mut reports).await);
     }
 }
 

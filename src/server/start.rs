@@ -18,7 +18,7 @@ use super::directory::{Directory, parse_members};
 use super::disk::{DataDir, Kind};
 use super::node::{Metrics, Node, Outlets};
 use super::peers::{MAX_MESSAGE, Peers};
-use super::process::{Stop, Stopper, serve_http, stop_pair};
+use super::process::{Stop, Stopper, advertised, serve_http, stop_pair};
 use super::rpc::tikvpb::tikv_server::TikvServer;
 use super::scheduler_client::SchedulerClient;
 use super::service::{Backend, Cluster, Service};
@@ -121,7 +121,8 @@ async fn start_store(
     let config = |name: StoreName| settings.store_config(seed(name.store));
     let (directory, store) = if settings.members.is_empty() {
         let scheduler = SchedulerClient::connect(&settings.scheduler).await?;
-        let advertise = advertised(settings, address)?;
+        let given = Some(&settings.advertise).filter(|given| !given.is_empty());
+        let advertise = advertised(given.map(String::as_str), address)?;
         let store = join::join(&scheduler, &engines, &advertise, config).await?;
         (Directory::Scheduler(scheduler), store)
     } else {
@@ -145,20 +146,6 @@ async fn start_store(
     }
     let receiving = Permits::new(AT_ONCE);
     Ok((Cluster { store: node.handle().clone(), files, receiving, directory }, node))
-}
-
-/// Where others reach the store.
-fn advertised(settings: &Settings, address: SocketAddr) -> Result<String, String> {
-    if !settings.advertise.is_empty() {
-        return Ok(settings.advertise.clone());
-    }
-    if address.ip().is_unspecified() {
-        return Err(format!(
-            "it listens at {address}, which nobody can call: give --advertise HOST:PORT, with a host that the other stores \
-             and the clients reach"
-        ));
-    }
-    Ok(address.to_string())
 }
 
 /// Different for each store, and for each start: two stores that draw the same timeouts would disturb each other again

@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 
+use super::html::Text;
 use super::node::StoreHandle;
 use crate::raftstore::{Peer, Store};
 
@@ -146,17 +147,12 @@ async fn page(State(pages): State<Pages>) -> Html<String> {
 }
 
 fn row(peer: &PeerView) -> String {
-    let (start, end) = (escaped(&peer.start), escaped(&peer.end));
-    let keys = format!("[{start} .. {})", if end.is_empty() { "end" } else { &end });
+    let end = if peer.end.is_empty() { "end" } else { &peer.end };
+    let keys = format!("[{} .. {})", Text(&peer.start), Text(end));
     let PeerView { region, version, conf_ver, role, term, leader, committed, applied, waiting, .. } = peer;
     let (id, (first, last), stores) = (peer.peer, peer.log, &peer.stores);
     format!(
         "<tr class={role}><td>{region}<td class=text>{keys}<td>v{version} c{conf_ver}<td>{id}<td class=text>{role}\
          <td>{term}<td>{leader}<td>{first}..{last}<td>{committed}<td>{applied}<td>{waiting}<td class=text>{stores:?}</tr>"
     )
-}
-
-/// Keys are somebody else's text.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

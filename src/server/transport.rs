@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::peers::{Peers, into_text};
+use super::retry::Retry;
 use crate::ids::StoreId;
 use crate::proto::raft_serverpb::RaftMessage;
 use crate::proto::tikvpb::BatchRaftMessage;
@@ -63,19 +63,10 @@ impl Transport {
 
 /// Takes messages to one store until nobody sends any more.
 async fn deliver(peers: Peers, to: StoreId, mut messages: mpsc::Receiver<RaftMessage>) {
-    let mut retry = interval(RETRY);
-    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_reported = false;
+    let mut retry = Retry::new(format!("store {to}"), RETRY);
     while !messages.is_closed() {
-        retry.tick().await;
-        match stream(&peers, to, &mut messages).await {
-            Ok(()) => is_reported = false,
-            Err(error) if is_reported => tracing::debug!(store = to, %error, "still no way to this store"),
-            Err(error) => {
-                is_reported = true;
-                tracing::warn!(store = to, %error, "no way to this store; trying on");
-            }
-        }
+        retry.turn().await;
+        retry.ended(stream(&peers, to, &mut messages).await);
         peers.forget(to);
         // What has waited for a store that could not be reached is old by now.
         while messages.try_recv().is_ok() {}

@@ -144,17 +144,8 @@ async fn begin(
         "none" => None,
         address => Some(listen("status", address).await?),
     };
-    let advertised = match settings.advertise {
-        Some(advertised) => advertised,
-        None if address.ip().is_unspecified() => {
-            let listen = settings.listen;
-            return Err(ServeError::Settings(format!(
-                "it listens at {listen}, which nobody can call: give --advertise HOST:PORT, with a host that the \
-                 stores and clients reach"
-            )));
-        }
-        None => address.to_string(),
-    };
+    let advertised =
+        process::advertised(settings.advertise.as_deref(), address).map_err(ServeError::Settings)?;
     let shared = Arc::new(Shared::new(Core::new(scheduler, records, dir), advertised));
     let mut tasks = JoinSet::new();
     tasks.spawn(serve_grpc(listener, shared.clone()));

@@ -2,10 +2,11 @@
 //!
 //! Addresses and keys come from other programs: all text is escaped on its way in.
 
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Write};
 
 use super::operators::Progress;
 use super::status::{PeerStatus, RegionStatus, Status, StoreStatus};
+use crate::server::html::Text;
 
 const HEAD: &str = "<!DOCTYPE html>
 <html lang=\"en\"><head><meta charset=\"utf-8\"><title>raftkv-scheduler</title>
@@ -111,35 +112,4 @@ fn operator(out: &mut String, operator: &Progress) -> fmt::Result {
     cell(out, wish.kind.name())?;
     cell(out, wish.from.map_or(wish.store.to_string(), |from| format!("{from} to {}", wish.store)))?;
     cell(out, operator.why.map_or(operator.state.to_string(), |why| format!("{}: {why}", operator.state)))
-}
-
-/// Text that is never markup, whoever wrote it. What is not printable ASCII is shown as its number.
-struct Text<'a>(&'a str);
-
-impl Display for Text<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c if !c.is_ascii_graphic() && c != ' ' => write!(f, "{}", c.escape_unicode())?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_never_markup() {
-        let text = Text("<b a=\"1\" c='2'>&\u{7}\u{202e}").to_string();
-        assert_eq!(text, "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;\\u{7}\\u{202e}");
-    }
 }

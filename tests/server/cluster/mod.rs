@@ -74,14 +74,7 @@ impl Cluster {
         for _ in 0..stores {
             cluster.add_store(settings.clone()).await;
         }
-        let wanted = replicas.min(stores);
-        let client = cluster.client().await;
-        until("the first region has a peer on each store that it should have one on", || async {
-            let found = scheduler(&client).region_of_key(b"").await.ok()?;
-            let is_full = found.region.as_ref()?.peers.len() == wanted && found.pending_peers.is_empty();
-            (is_full && found.leader.is_some()).then_some(())
-        })
-        .await;
+        until_full(&cluster.client().await, replicas.min(stores)).await;
         cluster
     }
 
@@ -126,6 +119,16 @@ impl Cluster {
         let running = self.stores.remove(place.expect("it runs"));
         running.stop().await.expect("it ends in order");
     }
+}
+
+/// Waits until the first region has so many peers, with data, and one that leads.
+pub async fn until_full(client: &Client, wanted: usize) {
+    until("the first region has a peer on each store that it should have one on", || async {
+        let found = scheduler(client).region_of_key(b"").await.ok()?;
+        let is_full = found.region.as_ref()?.peers.len() == wanted && found.pending_peers.is_empty();
+        (is_full && found.leader.is_some()).then_some(())
+    })
+    .await;
 }
 
 /// The scheduler of a client's cluster.

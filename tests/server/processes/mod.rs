@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::cluster::{scheduler, until};
+use crate::cluster::{scheduler, until, until_full};
 
 /// A process that takes longer to start or to end does not do it at all.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -100,13 +100,7 @@ impl Cluster {
             cluster.stores.push(None);
             cluster.start_store(n).await;
         }
-        let client = cluster.client().await;
-        until("the first region has a peer on each store", || async {
-            let found = scheduler(&client).region_of_key(b"").await.ok()?;
-            let is_full = found.region.as_ref()?.peers.len() == stores && found.pending_peers.is_empty();
-            (is_full && found.leader.is_some()).then_some(())
-        })
-        .await;
+        until_full(&cluster.client().await, stores).await;
         cluster
     }
 
