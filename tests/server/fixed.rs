@@ -15,15 +15,10 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cluster::{fast, run, until};
+use crate::process::free_address;
 
 struct Three {
     stores: Vec<(u64, Running)>,
-}
-
-/// A port that was free a moment ago: the members have to know each other's before they start.
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    listener.local_addr().expect("it is bound").to_string()
 }
 
 impl Three {

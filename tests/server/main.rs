@@ -9,6 +9,8 @@
 
 mod cluster;
 mod fixed;
+#[allow(dead_code, reason = "processes need RocksDB")]
+mod process;
 #[cfg(feature = "rocksdb")]
 mod processes;
 mod scheduler;

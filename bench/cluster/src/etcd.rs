@@ -1,6 +1,5 @@
 //! Three nodes of etcd, with its defaults: every write is on the disks of a majority, every read is linearizable.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::process::Command;
 use tokio::time::interval;
 
 use crate::load;
-use crate::process::{Process, start};
+use crate::process::{Process, free_address, start};
 
 pub struct Cluster {
     _processes: Vec<Process>,
@@ -19,26 +18,26 @@ pub struct Cluster {
 impl Cluster {
     /// Starts it, and waits until it takes a write.
     pub async fn start(data: &Path) -> Result<Cluster> {
-        let ports: Vec<(u16, u16)> =
-            (0..3).map(|_| Ok((free_port()?, free_port()?))).collect::<Result<_>>()?;
+        // etcd has to be told its addresses before it starts.
+        let url = || format!("http://{}", free_address());
+        let urls: Vec<(String, String)> = (0..3).map(|_| (url(), url())).collect();
         let members: Vec<String> =
-            ports.iter().enumerate().map(|(n, (_, peer))| format!("n{n}=http://127.0.0.1:{peer}")).collect();
+            urls.iter().enumerate().map(|(n, (_, peer))| format!("n{n}={peer}")).collect();
         let mut starting = Vec::new();
-        for (n, (client, peer)) in ports.iter().enumerate() {
+        for (n, (client, peer)) in urls.iter().enumerate() {
             let mut command = Command::new("etcd");
-            let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
             command.args(["--name", &format!("n{n}")]);
-            command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
-            command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+            command.args(["--listen-client-urls", client, "--advertise-client-urls", client]);
+            command.args(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]);
             command.args(["--initial-cluster", &members.join(","), "--initial-cluster-state", "new"]);
             command.arg("--data-dir").arg(data.join(format!("n{n}")));
             starting.push(tokio::spawn(start(command, "ready to serve client requests")));
         }
         let mut processes = Vec::new();
         for process in starting {
-            processes.push(process.await??.0);
+            processes.push(process.await?);
         }
-        let endpoints = ports.iter().map(|(client, _)| format!("http://127.0.0.1:{client}")).collect();
+        let endpoints = urls.iter().map(|(client, _)| client.clone()).collect();
         let cluster = Cluster { _processes: processes, endpoints };
         let mut look = interval(Duration::from_millis(100));
         for _ in 0..100 {
@@ -55,11 +54,6 @@ impl Cluster {
     pub fn target(&self) -> Target {
         Target { endpoints: self.endpoints.clone() }
     }
-}
-
-/// A port that was free a moment ago: etcd has to be told its ports before it starts.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 #[derive(Clone)]

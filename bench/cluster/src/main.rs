@@ -5,6 +5,8 @@
 mod etcd;
 mod load;
 mod ours;
+#[allow(dead_code, reason = "it is shared with the server's own tests")]
+#[path = "../../../tests/server/process.rs"]
 mod process;
 mod table;
 

@@ -26,13 +26,14 @@ impl Cluster {
         command
             .args(["--listen", "127.0.0.1:0", "--status", "none", "--data-dir"])
             .arg(data.join("scheduler"));
-        let (process, scheduler) = start(command, "the scheduler listens at ").await?;
+        let process = start(command, "the scheduler listens at ").await;
+        let scheduler = process.address.clone();
         let mut processes = vec![process];
         for n in 0..3 {
             let mut command = Command::new(programs.join("raftkv-server"));
             command.args(["--listen", "127.0.0.1:0", "--status", "none", "--scheduler", &scheduler]);
             command.arg("--data-dir").arg(data.join(format!("store-{n}")));
-            processes.push(start(command, "serving address=").await?.0);
+            processes.push(start(command, "serving address=").await);
         }
         let cluster = Cluster { _processes: processes, scheduler };
         let client = cluster.connect().await?;

@@ -2,8 +2,9 @@
 
 use tokio::process::Command;
 
-use super::{Cluster, Process};
+use super::Cluster;
 use crate::cluster::run;
+use crate::process::start;
 
 /// The store of a small disk stops, says why, and loses nothing: with room, it goes on. (The system limits the size of
 /// its files, which a program cannot tell from a disk that is full.)
@@ -17,7 +18,7 @@ fn it_is_full() {
         // In blocks of 512 bytes: 2 MiB. Without the trap, the first write too many would be a signal.
         limited.args(["-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\"", "sh"]);
         limited.arg(server.as_std().get_program()).args(server.as_std().get_args());
-        cluster.stores[0] = Some(Process::start(limited, "serving address=").await);
+        cluster.stores[0] = Some(start(limited, "serving address=").await);
         let client = cluster.client().await;
         let quick = client.clone().without_repeats();
         let mut acknowledged = 0;

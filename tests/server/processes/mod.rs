@@ -5,59 +5,26 @@ mod kill;
 mod stop;
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill as send};
 use nix::unistd::Pid;
 use raftkv::server::client::Client;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::oneshot;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::cluster::{scheduler, until, until_full};
+use crate::process::{Process, start};
 
-/// A process that takes longer to start or to end does not do it at all.
+/// A process that takes longer to end, and a request that takes longer, does not do it at all.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Short times, so that tests do not wait; logs are short, so that whoever was away needs a snapshot.
 const SETTINGS: &str = "[store]\ntick-ms = 10\nreport-ticks = 5\nlog-gc-limit = 50\n";
 
-/// A process of ours. It is killed when this is dropped.
-pub struct Process {
-    child: Child,
-    pub address: String,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
 impl Process {
-    /// Starts a program, and waits until it says where it listens: `marker` stands before that.
-    async fn start(mut command: Command, marker: &'static str) -> Process {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("the program is built");
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (found, address) = oneshot::channel();
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let seen = log.clone();
-        tokio::spawn(async move {
-            let mut found = Some(found);
-            while let Ok(Some(line)) = lines.next_line().await {
-                let place = line.split_once(marker).map(|(_, rest)| rest.trim().to_string());
-                if let Some((place, found)) = place.zip(found.take_if(|_| line.contains(marker))) {
-                    // Whoever waited may have given up.
-                    let _ = found.send(place);
-                }
-                seen.lock().expect("nobody panics with it").push(line);
-            }
-        });
-        let started = timeout(LIMIT, address).await;
-        let Ok(Ok(address)) = started else { panic!("{command:?} does not start: {}", text(&log)) };
-        Process { child, address, log }
-    }
-
     /// It ends at once, without a word.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it runs");
@@ -71,13 +38,9 @@ impl Process {
 
     pub async fn ended(mut self) -> (ExitStatus, String) {
         let status = timeout(LIMIT, self.child.wait()).await;
-        let status = status.unwrap_or_else(|_| panic!("it does not end: {}", text(&self.log)));
-        (status.expect("its end can be waited for"), text(&self.log))
+        let status = status.unwrap_or_else(|_| panic!("it does not end: {}", self.log.text()));
+        (status.expect("its end can be waited for"), self.log.text())
     }
-}
-
-fn text(log: &Mutex<Vec<String>>) -> String {
-    log.lock().expect("nobody panics with it").join("\n")
 }
 
 /// A scheduler and some stores, and the folders of their data.
@@ -94,7 +57,7 @@ impl Cluster {
         let mut command = Command::new(env!("CARGO_BIN_EXE_raftkv-scheduler"));
         command.args(["--listen", "127.0.0.1:0", "--status", "127.0.0.1:0", "--repair", "--data-dir"]);
         command.arg(dir.path().join("scheduler"));
-        let begun = Process::start(command, "the scheduler listens at ").await;
+        let begun = start(command, "the scheduler listens at ").await;
         let mut cluster = Cluster { dir, scheduler: begun, stores: Vec::new() };
         for n in 0..stores {
             cluster.stores.push(None);
@@ -117,7 +80,7 @@ impl Cluster {
 
     /// Starts a store on its folder, at another port than before.
     pub async fn start_store(&mut self, n: usize) {
-        self.stores[n] = Some(Process::start(self.command(n), "serving address=").await);
+        self.stores[n] = Some(start(self.command(n), "serving address=").await);
     }
 
     pub async fn client(&self) -> Client {

@@ -5,6 +5,9 @@
 //! wraps around; an unbounded scan ends with the first region; reverse scans over several regions.
 
 mod cluster;
+#[allow(dead_code, reason = "it is shared with the server's own tests")]
+#[path = "../../../server/process.rs"]
+mod process;
 
 use std::future::Future;
 use std::time::Duration;
@@ -173,7 +176,7 @@ fn a_store_is_killed() {
             stores.iter().find(|store| &store["id"] == leader).expect("it is known")["address"].clone();
         let place =
             cluster.stores.iter().position(|store| address == store.address.as_str()).expect("it runs");
-        cluster.stores.remove(place).kill().await;
+        cluster.stores.remove(place).child.kill().await.expect("it runs");
         cluster.until("another one leads", |all| &all[0]["leader_store"] != leader).await;
         for n in 0..20 {
             let key = format!("k{n:02}");

@@ -1,0 +1,67 @@
+//! A program as a process. The suite of the published client and the benchmark take this file in, too: their workspaces are others.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// What takes longer to start, does not start.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A process of ours. It is killed when this is dropped.
+pub struct Process {
+    pub child: Child,
+    /// What its log has behind the marker: where it listens.
+    pub address: String,
+    pub log: Log,
+}
+
+/// The lines that a process has written to its log so far.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn text(&self) -> String {
+        self.0.lock().expect("nobody panics with it").join("\n")
+    }
+
+    fn push(&self, line: String) {
+        self.0.lock().expect("nobody panics with it").push(line);
+    }
+}
+
+/// Starts a program, and waits for a line of its log with `marker`.
+pub async fn start(mut command: Command, marker: &'static str) -> Process {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} is not there: {error}"));
+    let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let (found, address) = oneshot::channel();
+    let log = Log::default();
+    let seen = log.clone();
+    tokio::spawn(async move {
+        let mut found = Some(found);
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some((_, place)) = line.split_once(marker)
+                && let Some(found) = found.take()
+            {
+                // Whoever waited may have given up.
+                let _ = found.send(place.trim().to_string());
+            }
+            seen.push(line);
+        }
+    });
+    match timeout(LIMIT, address).await {
+        Ok(Ok(address)) => Process { child, address, log },
+        _ => panic!("{command:?} does not start: {}", log.text()),
+    }
+}
+
+/// An address that was free a moment ago, for whoever has to be told where to listen before it starts.
+pub fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    listener.local_addr().expect("it is bound").to_string()
+}
