@@ -78,8 +78,11 @@ fn add_rocks(_: &mut Vec<Box<dyn Machine>>) {
 
 #[cfg(feature = "rocksdb")]
 mod rocks {
-    use std::fs;
+    use std::collections::BTreeSet;
+    use std::ffi::OsString;
+    use std::path::Path;
     use std::sync::Arc;
+    use std::{fs, io};
 
     use raftkv::engine::{Engine, EngineError, RocksEngine};
     use tempfile::TempDir;
@@ -110,15 +113,34 @@ mod rocks {
         /// is not lost, so this crash is milder than a real one: it shows that synced data stays, not that
         /// unsynced data goes.
         fn crash(&mut self) {
-            let copy = new_folder();
-            let (from, to) = (self.folder.path().join("kv"), copy.path().join("kv"));
-            fs::create_dir(&to).expect("a folder for the copy");
-            for file in fs::read_dir(from).expect("the folder of the engine") {
-                let file = file.expect("a file of the engine");
-                fs::copy(file.path(), to.join(file.file_name())).expect("room for a copy");
-            }
-            self.folder = copy;
+            let from = self.folder.path().join("kv");
+            self.folder = loop {
+                if let Some(copy) = copy_at_one_moment(&from).expect("a copy of the engine's folder") {
+                    break copy;
+                }
+            };
         }
+    }
+
+    /// A power cut stops everything at once, but RocksDB's own threads go on while files are copied one by one:
+    /// after it has opened, they remove the files of before. A copy in which nothing came or went from the first
+    /// file to the last could have been made in one moment; any other is no crash that can happen, and `None`.
+    fn copy_at_one_moment(from: &Path) -> io::Result<Option<TempDir>> {
+        let copy = new_folder();
+        let to = copy.path().join("kv");
+        fs::create_dir(&to)?;
+        let files = names(from)?;
+        for file in &files {
+            match fs::copy(from.join(file), to.join(file)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                other => other?,
+            };
+        }
+        Ok((names(from)? == files).then_some(copy))
+    }
+
+    fn names(folder: &Path) -> io::Result<BTreeSet<OsString>> {
+        fs::read_dir(folder)?.map(|file| Ok(file?.file_name())).collect()
     }
 
     fn new_folder() -> TempDir {
