@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 
 use super::{Kill, Mutant, read, sample};
 use crate::error::{Error, Result};
-use crate::grade::{bar, needs};
+use crate::grade::bar;
 use crate::kit::Kit;
 use crate::labs::Stage;
 use crate::limit::Limits;
@@ -144,13 +144,12 @@ fn baseline(
 ) -> Result<BTreeMap<String, Duration>> {
     let stages: Vec<&Stage> =
         kit.labs.stages.iter().filter(|s| mutants.iter().any(|m| m.stage == s.id)).collect();
-    let (features, targets) = needs(&stages);
     let workshop = scratch.lay_out(tree, kit.labs.build_limit)?;
-    let build = workshop.build(&features, &targets);
-    scratch.built()?;
-    let build = build?;
     let mut out = BTreeMap::new();
     for stage in stages {
+        let build = workshop.build_quickly(&[&stage.features], &stage.target);
+        scratch.built()?;
+        let build = build?;
         let Some(program) = build.programs.get(&stage.target) else {
             let why = build.errors.first().map_or("", String::as_str);
             return Err(Error::input(format!("{} does not compile: {}", stage.target, text::one_line(why))));
@@ -170,8 +169,7 @@ fn try_one(kit: &Kit, scratch: &Scratch, mutant: &Mutant, trial: &Trial<'_>) -> 
     let start = Instant::now();
     let stage = mutant.stage(&kit.labs)?;
     let workshop = scratch.lay_out(&mutant.apply(trial.tree)?, kit.labs.build_limit)?;
-    let (features, targets) = needs(&[stage]);
-    let build = workshop.build(&features, &targets);
+    let build = workshop.build_quickly(&[&stage.features], &stage.target);
     scratch.built()?;
     let build = build?;
     let noticed = match build.programs.get(&stage.target) {
