@@ -116,10 +116,11 @@ impl Peer {
     /// Hands a message to Raft. What no correct peer sends is ignored; only what breaks Raft's promises stops the
     /// store.
     fn step(&mut self, message: Message) -> Result<(), StoreError> {
+        let _entered = self.span.enter();
         match self.node.step(message) {
             Err(error) if error.is_fatal() => Err(StoreError::Raft { region: self.region_id(), error }),
             Err(error) => {
-                tracing::debug!(region = self.region_id(), %error, "ignored");
+                tracing::debug!(%error, "ignored");
                 Ok(())
             }
             Ok(()) => Ok(()),

@@ -46,6 +46,8 @@ pub struct Peer {
     pub(super) checking: bool,
     /// The scheduler has not heard of this edition of the region, or of this leader.
     pub(super) report_due: bool,
+    /// What the log says of it, it says of this peer and region.
+    pub(super) span: tracing::Span,
 }
 
 impl Peer {
@@ -103,6 +105,7 @@ impl Peer {
             size: None,
             checking: false,
             report_due: true,
+            span: tracing::info_span!("peer", region, id = meta.id),
         })
     }
 
@@ -143,7 +146,7 @@ impl Peer {
 
     /// One tick of the clock.
     pub(super) fn tick(&mut self) {
-        self.node.tick();
+        self.span.in_scope(|| self.node.tick());
         if !self.is_leader() {
             self.silent.clear();
             return;
