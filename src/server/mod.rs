@@ -35,6 +35,7 @@ pub mod directory;
 pub mod disk;
 mod html;
 mod join;
+mod latencies;
 pub mod node;
 pub mod peers;
 pub mod process;

@@ -15,7 +15,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::directory::{Directory, parse_members};
-use super::disk::{DataDir, Kind};
+use super::disk::{DataDir, Kind, WriteTimes};
 use super::node::{Metrics, Node, Outlets};
 use super::peers::{MAX_MESSAGE, Peers};
 use super::process::{Stop, Stopper, advertised, serve_http, stop_pair};
@@ -62,12 +62,15 @@ pub async fn start(settings: &Settings) -> Result<Running, String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let registry = Registry::new();
     let metrics_error = |error: prometheus::Error| error.to_string();
+    let times = WriteTimes::new(&registry).map_err(metrics_error)?;
+    let engine =
+        |name| dir.open_engine(name).map(|engine| times.of(name, engine)).map_err(|error| error.to_string());
     let (backend, node) = if settings.standalone {
-        let engine = dir.open_engine("data").map_err(|error| error.to_string())?;
-        (Backend::Standalone(StandaloneStorage::new(engine)), None)
+        (Backend::Standalone(StandaloneStorage::new(engine("data")?)), None)
     } else {
         let metrics = Metrics::new(&registry).map_err(metrics_error)?;
-        let (cluster, node) = start_store(settings, &dir, address, metrics).await?;
+        let engines = Engines { kv: engine("kv")?, raft: engine("raft")? };
+        let (cluster, node) = start_store(settings, &dir, engines, address, metrics).await?;
         (Backend::Cluster(Box::new(cluster)), Some(node))
     };
     let calls = Arc::new(AtomicUsize::new(0));
@@ -113,11 +116,10 @@ async fn start_pages(
 async fn start_store(
     settings: &Settings,
     dir: &DataDir,
+    engines: Engines,
     address: SocketAddr,
     metrics: Metrics,
 ) -> Result<(Cluster, Node), String> {
-    let engine = |name| dir.open_engine(name).map_err(|error| error.to_string());
-    let engines = Engines { kv: engine("kv")?, raft: engine("raft")? };
     let config = |name: StoreName| settings.store_config(seed(name.store));
     let (directory, store) = if settings.members.is_empty() {
         let scheduler = SchedulerClient::connect(&settings.scheduler).await?;

@@ -10,6 +10,7 @@ use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 
 use super::html::Text;
+use super::latencies;
 use super::node::StoreHandle;
 use crate::raftstore::{Peer, Store};
 
@@ -129,6 +130,7 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
 }
 
 async fn page(State(pages): State<Pages>) -> Html<String> {
+    let times = latencies::table(&pages.registry);
     let view = view(&pages).await;
     let title = match &view {
         Some(view) => format!("Store {} of cluster {}", view.store, view.cluster),
@@ -142,7 +144,7 @@ async fn page(State(pages): State<Pages>) -> Html<String> {
          td.text,th.text{{text-align:left}}tr.leader{{font-weight:bold}}</style>\
          <h1>{title}</h1><p><a href=/status>status</a> <a href=/metrics>metrics</a>\
          <table><tr><th>region<th class=text>keys<th>edition<th>peer<th class=text>role<th>term<th>leader<th>log\
-         <th>committed<th>applied<th>waiting<th class=text>stores</tr>{rows}</table>"
+         <th>committed<th>applied<th>waiting<th class=text>stores</tr>{rows}</table>{times}"
     ))
 }
 

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::engine::{Engine, EngineError, Folder};
 
+mod measured;
 #[cfg(not(feature = "rocksdb"))]
 mod memory;
 #[cfg(feature = "rocksdb")]
@@ -27,6 +28,7 @@ use memory as engines;
 use rocks as engines;
 
 pub use engines::DEFAULT_ENGINE;
+pub use measured::WriteTimes;
 
 /// The layout of the directory. A program refuses one that it does not know.
 const FORMAT: u32 = 1;
