@@ -16,7 +16,7 @@ use crate::engine::{EngineError, MAX_KEY_LEN, UnknownCf};
 use crate::proto::errorpb;
 
 /// Why a request failed.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum Error {
     /// This store or peer cannot serve the request, another one may, or this one later. Boxed, since it is
     /// much larger than everything else here.

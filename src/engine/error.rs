@@ -9,7 +9,7 @@ use super::MAX_KEY_LEN;
 /// Why an engine did not do what it was asked to.
 ///
 /// None of these can be mended from inside: see [`crate::error::Error::stops_store`].
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum EngineError {
     /// The engine could not be opened: no such folder, no permission, another process has it open.
     #[error("cannot open the database in {}: {reason}", path.display())]

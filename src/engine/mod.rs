@@ -89,7 +89,7 @@ pub trait Engine: Send + Sync {
 }
 
 /// An engine at one moment.
-pub trait Snapshot: Send {
+pub trait Snapshot: Send + Sync {
     /// The key's value, or `None` where the key does not exist. An empty value is a value.
     fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 

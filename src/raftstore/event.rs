@@ -68,7 +68,7 @@ pub enum Effect {
 pub type CommandResult = Result<Answer, Error>;
 
 /// The results of a command, as of its place in the log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// One response for each request, in the same order and of the same type.
     pub response: RaftCmdResponse,

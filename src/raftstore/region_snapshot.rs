@@ -1,5 +1,7 @@
 //! The data of one region at one moment: what a `Snap` command is answered with.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::region_error::key_not_in_region;
@@ -9,16 +11,18 @@ use crate::proto::metapb::Region;
 
 /// The data of a region as of one place in its log.
 ///
-/// The engine below holds other regions too: nothing outside the region's range can be seen through this.
+/// The engine below holds other regions too: nothing outside the region's range can be seen through this. Clones see the
+/// same data.
+#[derive(Clone)]
 pub struct RegionSnapshot {
     region: Region,
-    snapshot: Box<dyn Snapshot>,
+    snapshot: Arc<dyn Snapshot>,
 }
 
 impl RegionSnapshot {
     /// The part of the engine's snapshot that belongs to the region.
     pub fn new(region: Region, snapshot: Box<dyn Snapshot>) -> RegionSnapshot {
-        RegionSnapshot { region, snapshot }
+        RegionSnapshot { region, snapshot: snapshot.into() }
     }
 
     /// The region, as it was then.

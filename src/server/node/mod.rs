@@ -3,6 +3,7 @@
 mod handle;
 mod metrics;
 mod thread;
+mod waiting;
 mod workers;
 
 use std::io;

@@ -9,17 +9,15 @@
 //! It takes everything that has come, and then works on it in one round: all commands of all regions that came while
 //! the last round waited for the disk share one synced write. Nobody waits for a timer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use super::handle::{Input, Load};
+use super::waiting::Waiting;
 use super::workers::Workers;
 use super::{Metrics, Outlets};
-use crate::raftstore::{CommandId, CommandResult, Effect, Event, Store, StoreError};
+use crate::raftstore::{Effect, Event, Store, StoreError};
 
 /// So many inputs are taken in before the store works. It bounds how long a message waits for the round that it is part
 /// of.
@@ -38,8 +36,7 @@ pub(super) struct StoreThread {
     pub workers: Workers,
     pub metrics: Metrics,
     pub tick: Duration,
-    waiting: BTreeMap<CommandId, oneshot::Sender<CommandResult>>,
-    next_id: CommandId,
+    waiting: Waiting,
     next_tick: Instant,
 }
 
@@ -61,8 +58,8 @@ impl StoreThread {
         metrics: Metrics,
         tick: Duration,
     ) -> StoreThread {
-        let (waiting, next_id, next_tick) = (BTreeMap::new(), 1, Instant::now() + tick);
-        StoreThread { store, inputs, load, outlets, workers, metrics, tick, waiting, next_id, next_tick }
+        let (waiting, next_tick) = (Waiting::default(), Instant::now() + tick);
+        StoreThread { store, inputs, load, outlets, workers, metrics, tick, waiting, next_tick }
     }
 
     /// Serves the store until its end. Everyone who waits has an answer then.
@@ -78,7 +75,7 @@ impl StoreThread {
         };
         let StoreThread { store, mut outlets, mut waiting, workers, .. } = self;
         store.shutdown(&mut |effect| match effect {
-            Effect::Reply { id, result } => answer(&mut waiting, id, result),
+            Effect::Reply { id, result } => waiting.answer(id, result),
             Effect::Send(message) => outlets.send(message),
             Effect::Schedule(_) => {}
         });
@@ -115,10 +112,9 @@ impl StoreThread {
     fn handle(&mut self, input: Input) -> bool {
         match input {
             Input::Command(request, reply) => {
-                let id = self.next_id;
-                self.next_id += 1;
-                self.waiting.insert(id, reply);
-                self.store.handle(Event::Command { id, request: *request });
+                if let Some(id) = self.waiting.add(&request, reply) {
+                    self.store.handle(Event::Command { id, request: *request });
+                }
             }
             Input::Messages(messages) => {
                 for message in messages {
@@ -135,6 +131,7 @@ impl StoreThread {
 
     fn work(&mut self) -> Result<(), StoreError> {
         let StoreThread { store, outlets, workers, waiting, metrics, .. } = self;
+        waiting.close();
         while store.has_work() {
             let begun = Instant::now();
             store.drain(&mut |effect| match effect {
@@ -144,21 +141,10 @@ impl StoreThread {
                         outlets.schedule(task);
                     }
                 }
-                Effect::Reply { id, result } => answer(waiting, id, result),
+                Effect::Reply { id, result } => waiting.answer(id, result),
             })?;
             metrics.drained(begun.elapsed());
         }
         Ok(())
-    }
-}
-
-/// Whoever asked may be gone: then nobody misses the answer.
-fn answer(
-    waiting: &mut BTreeMap<CommandId, oneshot::Sender<CommandResult>>,
-    id: CommandId,
-    result: CommandResult,
-) {
-    if let Some(reply) = waiting.remove(&id) {
-        drop(reply.send(result));
     }
 }
