@@ -54,10 +54,19 @@ pub struct Service {
     calls: Arc<AtomicUsize>,
 }
 
-/// One of those who are being served, until it is dropped.
-struct Call(Arc<AtomicUsize>);
+/// How much a call reads from the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// At most one key. To hand that to another thread, so that nobody waits, would take longer than to read it.
+    Little,
+    /// Many keys: others must not wait for that.
+    Much,
+}
 
-impl Drop for Call {
+/// One of those who are being served, until it is dropped.
+struct Served(Arc<AtomicUsize>);
+
+impl Drop for Served {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -86,12 +95,13 @@ impl Service {
     async fn serve<Q, R>(
         &self,
         call: &str,
+        reads: Reads,
         request: Request<Q>,
         handler: fn(&dyn Storage, &Q) -> R,
     ) -> Result<Response<R>, Status> {
         let begun = Instant::now();
         self.calls.fetch_add(1, Ordering::AcqRel);
-        let _call = Call(self.calls.clone());
+        let _served = Served(self.calls.clone());
         let request = request.into_inner();
         let response = match &*self.backend {
             Backend::Standalone(storage) => tokio::task::block_in_place(|| handler(storage, &request)),
@@ -99,8 +109,8 @@ impl Service {
                 Asked::Answered(response) => response,
                 Asked::Command(command) => {
                     let result = cluster.store.command(command).await;
-                    // A scan reads from the disk here.
-                    tokio::task::block_in_place(|| answer(|storage| handler(storage, &request), result))
+                    let finish = || answer(|storage| handler(storage, &request), result);
+                    if reads == Reads::Much { tokio::task::block_in_place(finish) } else { finish() }
                 }
             },
         };

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Service;
+use super::{Reads, Service};
 use crate::proto::kvrpcpb::{
     RawBatchDeleteRequest, RawBatchDeleteResponse, RawBatchGetRequest, RawBatchGetResponse,
     RawBatchPutRequest, RawBatchPutResponse, RawBatchScanRequest, RawBatchScanResponse, RawCasRequest,
@@ -20,49 +20,49 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Tikv for Service {
     async fn raw_get(&self, request: Request<RawGetRequest>) -> Answer<RawGetResponse> {
-        self.serve("RawGet", request, storage::raw_get).await
+        self.serve("RawGet", Reads::Little, request, storage::raw_get).await
     }
 
     async fn raw_batch_get(&self, request: Request<RawBatchGetRequest>) -> Answer<RawBatchGetResponse> {
-        self.serve("RawBatchGet", request, storage::raw_batch_get).await
+        self.serve("RawBatchGet", Reads::Much, request, storage::raw_batch_get).await
     }
 
     async fn raw_put(&self, request: Request<RawPutRequest>) -> Answer<RawPutResponse> {
-        self.serve("RawPut", request, storage::raw_put).await
+        self.serve("RawPut", Reads::Little, request, storage::raw_put).await
     }
 
     async fn raw_batch_put(&self, request: Request<RawBatchPutRequest>) -> Answer<RawBatchPutResponse> {
-        self.serve("RawBatchPut", request, storage::raw_batch_put).await
+        self.serve("RawBatchPut", Reads::Little, request, storage::raw_batch_put).await
     }
 
     async fn raw_delete(&self, request: Request<RawDeleteRequest>) -> Answer<RawDeleteResponse> {
-        self.serve("RawDelete", request, storage::raw_delete).await
+        self.serve("RawDelete", Reads::Little, request, storage::raw_delete).await
     }
 
     async fn raw_batch_delete(
         &self,
         request: Request<RawBatchDeleteRequest>,
     ) -> Answer<RawBatchDeleteResponse> {
-        self.serve("RawBatchDelete", request, storage::raw_batch_delete).await
+        self.serve("RawBatchDelete", Reads::Little, request, storage::raw_batch_delete).await
     }
 
     async fn raw_scan(&self, request: Request<RawScanRequest>) -> Answer<RawScanResponse> {
-        self.serve("RawScan", request, storage::raw_scan).await
+        self.serve("RawScan", Reads::Much, request, storage::raw_scan).await
     }
 
     async fn raw_batch_scan(&self, request: Request<RawBatchScanRequest>) -> Answer<RawBatchScanResponse> {
-        self.serve("RawBatchScan", request, storage::raw_batch_scan).await
+        self.serve("RawBatchScan", Reads::Much, request, storage::raw_batch_scan).await
     }
 
     async fn raw_delete_range(
         &self,
         request: Request<RawDeleteRangeRequest>,
     ) -> Answer<RawDeleteRangeResponse> {
-        self.serve("RawDeleteRange", request, storage::raw_delete_range).await
+        self.serve("RawDeleteRange", Reads::Little, request, storage::raw_delete_range).await
     }
 
     async fn raw_compare_and_swap(&self, request: Request<RawCasRequest>) -> Answer<RawCasResponse> {
-        self.serve("RawCompareAndSwap", request, storage::raw_compare_and_swap).await
+        self.serve("RawCompareAndSwap", Reads::Little, request, storage::raw_compare_and_swap).await
     }
 
     async fn split_region(&self, request: Request<SplitRegionRequest>) -> Answer<SplitRegionResponse> {
