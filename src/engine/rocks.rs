@@ -1,5 +1,6 @@
 //! An engine on RocksDB.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,8 +75,10 @@ impl Engine for RocksEngine {
     fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), EngineError> {
         batch.validate()?;
         let mut changes = rocksdb::WriteBatch::default();
-        for op in batch.into_ops() {
+        let replaced = replaced(batch.ops());
+        for (at, op) in batch.into_ops().into_iter().enumerate() {
             match op {
+                WriteOp::Put { .. } if replaced.contains(&at) => {}
                 WriteOp::Put { cf, key, value } => changes.put_cf(handle(&self.db, cf), key, value),
                 WriteOp::Delete { cf, key } => changes.delete_cf(handle(&self.db, cf), key),
                 // RocksDB takes an empty range for damage.
@@ -114,6 +117,18 @@ impl Engine for RocksEngine {
     fn snapshot(&self) -> Box<dyn Snapshot> {
         Box::new(RocksSnapshot::new(self.db.clone(), |db| db.snapshot()))
     }
+}
+
+/// The puts that no reader can ever see, for the batch itself puts their key again: one for each entry that a round of work
+/// applies but the last, since each of them notes how far it has come. RocksDB would write and keep them all. Only the
+/// column family of those notes is looked at.
+fn replaced(ops: &[WriteOp]) -> HashSet<usize> {
+    let mut later = HashSet::new();
+    let notes = ops.iter().enumerate().rev().filter_map(|(at, op)| match op {
+        WriteOp::Put { cf: Cf::Raft, key, .. } => Some((at, key)),
+        _ => None,
+    });
+    notes.filter(|(_, key)| !later.insert(*key)).map(|(at, _)| at).collect()
 }
 
 type DbSnapshot<'a> = rocksdb::Snapshot<'a>;

@@ -37,6 +37,28 @@ fn later_operations_win() {
 }
 
 /// The same key lives its own life in each column family, also in the store's own one.
+/// Also where an engine leaves out what a later operation replaces.
+#[test]
+fn only_the_last_operation_on_a_key_counts() {
+    let _lab = lab!();
+    on_each_machine(|machine| {
+        let engine = machine.open().unwrap();
+        let mut batch = WriteBatch::new();
+        for key in [b"a", b"b", b"c"] {
+            batch.put(Cf::Raft, &key[..], "1");
+        }
+        batch.delete(Cf::Raft, "a");
+        batch.delete_range(Cf::Raft, KeyRange::new("b", "c"));
+        batch.put(Cf::Raft, "a", "2");
+        batch.put(Cf::Raft, "b", "2");
+        batch.delete(Cf::Raft, "b");
+        batch.put(Cf::Default, "c", "another family's");
+        engine.write(batch, false).unwrap();
+        let values = ["a", "b", "c"].map(|key| get(&*engine, Cf::Raft, key));
+        assert_eq!(values, [Some("2".into()), None, Some("1".into())]);
+    });
+}
+
 #[test]
 fn column_families_stay_apart() {
     let _lab = lab!();
