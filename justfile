@@ -234,6 +234,12 @@ bench-cluster *OPTIONS:
     cargo run --quiet --release --manifest-path bench/cluster/Cargo.toml -- \
         --programs "${CARGO_TARGET_DIR:-$PWD/target}/release" "$@"
 
+# The lints of the workspaces of their own; needs `./setup --peers` once
+[group('developers')]
+verify-peers:
+    cargo clippy --manifest-path tests/tikv-client/Cargo.toml --all-targets -- --deny warnings
+    cargo clippy --manifest-path bench/cluster/Cargo.toml --all-targets -- --deny warnings
+
 # A region of 1 GiB from one RocksDB to another: time and memory; needs `./setup --rocksdb` once (docs/benchmarks.md)
 [group('developers')]
 bench-snapshot *OPTIONS:
