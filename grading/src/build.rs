@@ -60,7 +60,12 @@ pub fn build_all(workshop: &Workshop, scratch: &Scratch, stages: &[&Stage]) -> R
         return Ok(built);
     }
     let prefix = format!("in the build of the programs, which `just {PROGRAMS}` does, too: ");
-    built.add(build(workshop, scratch, &programs)?, &needs(&programs).1, &prefix);
+    let mut build = build(workshop, scratch, &programs)?;
+    if !build.success {
+        // The tests may be there without the programs, and would start the ones of the submission before this.
+        build.programs.clear();
+    }
+    built.add(build, &needs(&programs).1, &prefix);
     Ok(built)
 }
 
