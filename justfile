@@ -68,6 +68,10 @@ test-3b *FILTERS: (_stage "stage-3b" "stage_3b" "" FILTERS)
 test-3b-rocksdb *FILTERS:
     @. "$(./setup --rocksdb-env)" && RAFTKV_ENGINE=rocksdb just _stage stage-3b,rocksdb stage_3b "" "$@"
 
+# The server and the scheduler as programs, with what you have written in them: `just test-programs stage_2b`
+[group('stages')]
+test-programs *FILTERS: (_stage "server,stage-3b" "programs" "" FILTERS)
+
 # Run one test again with the seed that a failure named, and show all that happens: `just replay stage_2b::chaos::x 17`
 [no-exit-message]
 [group('stages')]
@@ -175,10 +179,11 @@ starter DIR *OPTIONS:
 mutants *STAGE:
     @{{ grade }} mutants "$@"
 
-# Everything: all suites on both engines, the kit's own checks, a sample of the mutants
+# Everything: all suites on both engines, the programs, the kit's own checks, a sample of the mutants
 [group('developers')]
 test:
     cargo test --no-default-features --features stage-3b
+    just test-programs
     cargo test --package raftkv-testkit --package raftkv-tidy --package raftkv-grading --package raftkv-proto-tools
     {{ proto }} check
     {{ proto }} compat

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::build::{needs, own_suites, program_suites};
 use crate::error::{Error, Result};
-use crate::grade::{self, needs};
+use crate::grade;
 use crate::kit::{self, Kit};
 use crate::labs::Stage;
 use crate::lists;
@@ -78,28 +79,33 @@ fn markers(kit: &Kit, tree: &Tree) -> Result<Vec<String>> {
 
 /// Every stage has its text and its tests, and what is soaked is among them.
 fn stages(kit: &Kit) -> Vec<String> {
-    let of_none = |s: &Stage, prefix: &str| !s.tests.iter().any(|test| test.starts_with(prefix));
+    let of_none = |s: &Stage, prefix: &str| !s.suite.tests.iter().any(|test| test.starts_with(prefix));
     let no_text = kit.labs.stages.iter().filter(|s| !kit.root.join(&s.handout).is_file());
-    let no_tests = kit.labs.stages.iter().filter(|s| s.tests.is_empty());
+    let no_tests = kit.labs.stages.iter().filter(|s| s.suites().any(|suite| suite.tests.is_empty()));
     let no_text = no_text.map(|s| format!("stage {}: there is no handout {}", s.id, s.handout));
     let no_tests = no_tests.map(|s| format!("stage {}: there is no test", s.id));
     let idle = kit.labs.stages.iter().flat_map(|s| s.soak.iter().map(move |prefix| (s, prefix)));
-    let idle = idle.filter(|(s, prefix)| !s.tests.is_empty() && of_none(s, prefix));
+    let idle = idle.filter(|(s, prefix)| !s.suite.tests.is_empty() && of_none(s, prefix));
     let idle = idle.map(|(s, prefix)| format!("stage {}: no test begins with {prefix}, to be soaked", s.id));
     no_text.chain(no_tests).chain(idle).collect()
 }
 
-/// A starter and the suites over it compile without a warning.
+/// A starter, and over it the suites and the programs, compile without a warning.
 fn builds(kit: &Kit, upto: Option<&Stage>) -> Result<Vec<String>> {
     let kept = starter::kept(&kit.labs, upto.map(|s| s.id.as_str()))?;
     let scratch = Scratch::open(kit, 0)?;
     let workshop = scratch.lay_out(&starter::tree(kit, &kept)?, kit.labs.build_limit)?;
-    let (features, targets) = needs(&kit.labs.stages.iter().collect::<Vec<_>>());
-    let build = workshop.check(&features, &targets);
-    scratch.built()?;
-    let build = build?;
-    let complaints = build.errors.iter().chain(&build.warnings);
-    Ok(complaints.map(|c| format!("{}: {}", name(upto), text::trim(&text::neutralise(c), 12, 200))).collect())
+    let stages: Vec<&Stage> = kit.labs.stages.iter().collect();
+    let mut complaints = BTreeSet::new();
+    for suites in [own_suites(&stages), program_suites(&stages)].iter().filter(|suites| !suites.is_empty()) {
+        let (features, targets) = needs(suites);
+        let build = workshop.check(&features, &targets);
+        scratch.built()?;
+        let build = build?;
+        complaints.extend(build.errors.into_iter().chain(build.warnings));
+    }
+    let shown = |c: &String| format!("{}: {}", name(upto), text::trim(&text::neutralise(c), 12, 200));
+    Ok(complaints.iter().map(shown).collect())
 }
 
 /// Stages that are kept get full marks, and no test of the others passes, or hangs.

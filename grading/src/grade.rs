@@ -1,24 +1,23 @@
-//! The way of a submission: read, check, overlay, build once, run every test, report.
+//! The way of a submission: read, check, overlay, build, run every test, report.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cargo::{self, Build};
+use crate::build::{Built, build_all};
+use crate::cargo;
 use crate::error::{Error, Result};
 use crate::kit::Kit;
-use crate::labs::Stage;
+use crate::labs::{Stage, Suite};
 use crate::report::{Report, StageReport, uniform};
-use crate::run::{Status, run_test};
+use crate::run::{Outcome, Status, run_test};
 use crate::scan;
 use crate::scratch::Scratch;
 use crate::submission;
 use crate::text;
-use crate::tree::Tree;
 
 /// So many names of tests are shown where a list is wrong.
 const SHOWN_TESTS: usize = 3;
@@ -57,15 +56,13 @@ pub fn grade(kit: &Kit, dir: &Path, options: &Options) -> Result<Report> {
         return Ok(Report::new(name, options.seed, first_few(hits), reports));
     }
     let scratch = Scratch::open(kit, 0)?;
-    let build = build(kit, &scratch, &tree, &stages)?;
-    let trouble = compare_lists(&scratch, &stages, &build)?;
+    let built = build_all(&scratch.lay_out(&tree, kit.labs.build_limit)?, &scratch, &stages)?;
+    let trouble = compare_lists(&scratch, &stages, &built)?;
     if !trouble.is_empty() {
         return Ok(Report::not_graded(name, options.seed, &stages, trouble));
     }
-    let errors: Vec<String> =
-        build.errors.iter().map(|e| text::trim(&text::neutralise(e), 40, 400)).collect();
-    let reports = run_all(&scratch, &stages, &build.programs, &errors, options)?;
-    Ok(Report::new(name, options.seed, first_few(errors), reports))
+    let reports = run_all(&scratch, &stages, &built, options)?;
+    Ok(Report::new(name, options.seed, first_few(built.errors), reports))
 }
 
 /// The report of a run that could not grade.
@@ -83,54 +80,27 @@ fn first_few(mut errors: Vec<String>) -> Vec<String> {
     errors
 }
 
-/// Builds the test targets that the stages need, all at once.
-pub fn build(kit: &Kit, scratch: &Scratch, tree: &Tree, stages: &[&Stage]) -> Result<Build> {
-    let workshop = scratch.lay_out(tree, kit.labs.build_limit)?;
-    let (features, targets) = needs(stages);
-    let what = format!("building {}", targets.join(", "));
-    let bar = spinner(what.clone());
-    say_if_hidden(&bar, &what);
-    let build = workshop.build(&features, &targets);
-    bar.finish_and_clear();
-    scratch.built()?;
-    build
-}
-
-/// The features and test targets of some stages, each once.
-pub fn needs<'a>(stages: &[&'a Stage]) -> (Vec<&'a str>, Vec<&'a str>) {
-    let mut features: Vec<&str> = Vec::new();
-    let mut targets: Vec<&str> = Vec::new();
-    for stage in stages {
-        if !features.contains(&stage.features.as_str()) {
-            features.push(&stage.features);
-        }
-        if !targets.contains(&stage.target.as_str()) {
-            targets.push(&stage.target);
-        }
-    }
-    (features, targets)
-}
-
 /// What differs between the tests that exist and the ones that labs.toml counts: a test that never runs,
 /// or that nobody expects, makes every number doubtful.
-fn compare_lists(scratch: &Scratch, stages: &[&Stage], build: &Build) -> Result<Vec<String>> {
+fn compare_lists(scratch: &Scratch, stages: &[&Stage], built: &Built) -> Result<Vec<String>> {
     let mut trouble = Vec::new();
-    for (target, program) in &build.programs {
+    for (target, program) in &built.programs {
         let listed = cargo::list_tests(program, &scratch.dir)?;
-        for stage in stages.iter().filter(|s| s.target == *target) {
+        let suites = stages.iter().flat_map(|stage| stage.suites().map(move |suite| (stage, suite)));
+        for (stage, suite) in suites.filter(|(_, suite)| suite.target == *target) {
             let exist: Vec<&str> =
-                listed.iter().map(String::as_str).filter(|t| t.starts_with(&stage.filter)).collect();
-            trouble.extend(difference(stage, &exist));
+                listed.iter().map(String::as_str).filter(|t| t.starts_with(&suite.filter)).collect();
+            trouble.extend(difference(&stage.id, suite, &exist));
         }
     }
     Ok(trouble)
 }
 
-/// The differences between a stage's tests that exist and those that labs.toml lists.
-pub fn difference(stage: &Stage, exist: &[&str]) -> Vec<String> {
+/// The differences between a suite's tests that exist and those that labs.toml lists.
+pub fn difference(stage: &str, suite: &Suite, exist: &[&str]) -> Vec<String> {
     let mut out = Vec::new();
-    let missing = stage.tests.iter().map(String::as_str).filter(|t| !exist.contains(t));
-    let unknown = exist.iter().copied().filter(|t| !stage.tests.iter().any(|s| s == t));
+    let missing = suite.tests.iter().map(String::as_str).filter(|t| !exist.contains(t));
+    let unknown = exist.iter().copied().filter(|t| !suite.tests.iter().any(|s| s == t));
     for (names, what) in [
         (missing.collect::<Vec<_>>(), "in labs.toml but not in the suite"),
         (unknown.collect::<Vec<_>>(), "in the suite but not in labs.toml"),
@@ -140,46 +110,37 @@ pub fn difference(stage: &Stage, exist: &[&str]) -> Vec<String> {
             let first = names.iter().take(SHOWN_TESTS).copied().collect::<Vec<_>>().join(", ");
             let count = names.len();
             out.push(format!(
-                "stage {}: {count} {what}: {first}{more}. Who maintains the kit runs `just lists`",
-                stage.id
+                "stage {stage}: {count} {what}: {first}{more}. Who maintains the kit runs `just lists`"
             ));
         }
     }
     out
 }
 
+/// Runs the tests of all suites that were built. Those of the others are build errors.
 fn run_all(
     scratch: &Scratch,
     stages: &[&Stage],
-    programs: &BTreeMap<String, PathBuf>,
-    errors: &[String],
+    built: &Built,
     options: &Options,
 ) -> Result<Vec<StageReport>> {
-    let jobs: Vec<(&Stage, &Path, &str)> = stages
-        .iter()
-        .filter_map(|stage| programs.get(&stage.target).map(|program| (*stage, program.as_path())))
-        .flat_map(|(stage, program)| stage.tests.iter().map(move |test| (stage, program, test.as_str())))
-        .collect();
+    let tests: Vec<(&Suite, &str)> = stages.iter().flat_map(|stage| stage.tests()).collect();
     let run_dir = scratch.run_dir()?;
-    let bar = bar(jobs.len() as u64);
-    say_if_hidden(&bar, &format!("running {} tests", jobs.len()));
-    let outcomes = in_parallel(&jobs, options.jobs, |&(stage, program, test)| {
-        let outcome = run_test(program, stage, test, options.seed, run_dir.path());
+    let bar = bar(tests.len() as u64);
+    say_if_hidden(&bar, &format!("running {} tests", tests.len()));
+    let outcomes = in_parallel(&tests, options.jobs, |&(suite, test)| {
+        let outcome = match built.program(suite) {
+            Ok(program) => run_test(program, suite, test, options.seed, run_dir.path()),
+            Err(why) => Outcome::of(Status::BuildError, options.seed, why),
+        };
         bar.inc(1);
         outcome
     })?;
     bar.finish_and_clear();
     let mut outcomes = outcomes.into_iter();
-    let mut reports = Vec::new();
-    for stage in stages {
-        reports.push(if programs.contains_key(&stage.target) {
-            StageReport::new(stage, outcomes.by_ref().take(stage.tests.len()).collect())
-        } else {
-            let why = errors.first().and_then(|e| e.lines().next()).unwrap_or("it does not compile");
-            uniform(stage, Status::BuildError, options.seed, why)
-        });
-    }
-    Ok(reports)
+    let report =
+        |stage: &&Stage| StageReport::new(stage, outcomes.by_ref().take(stage.tests().count()).collect());
+    Ok(stages.iter().map(report).collect())
 }
 
 /// Runs `work` on every item, at most `jobs` at a time, and returns the results in order.
@@ -228,7 +189,8 @@ pub fn say_if_hidden(bar: &ProgressBar, what: &str) {
     }
 }
 
-fn spinner(message: String) -> ProgressBar {
+/// The same for what has no steps to count.
+pub fn spinner(message: String) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(message);
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         bar.set_style(style);

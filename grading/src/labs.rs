@@ -3,7 +3,7 @@
 //! Invariants, checked on reading:
 //! - stages stand in teaching order, and their ids are unique;
 //! - a file is editable in exactly one stage, and its path stays inside the kit;
-//! - a test belongs to exactly one stage, and its path starts with the stage's filter.
+//! - a test belongs to exactly one suite of one stage, and its path starts with the suite's filter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,6 +15,9 @@ use crate::text;
 
 /// Where the file lies in a kit.
 pub const PATH: &str = "labs/labs.toml";
+
+/// The recipe that runs the tests of the programs, of all stages.
+pub const PROGRAMS: &str = "test-programs";
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,7 +38,7 @@ pub struct Labs {
 
 /// One stage: the unit in which work is handed out and graded.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Written")]
 pub struct Stage {
     /// "2ab": as in the markers and in the recipe `just test-2ab`.
     pub id: String,
@@ -43,28 +46,90 @@ pub struct Stage {
     pub title: String,
     /// What full marks are worth.
     pub points: u32,
-    /// The cargo feature that opens the test target.
+    /// The text that is handed out with the stage.
+    pub handout: String,
+    /// The files that the student writes in this stage.
+    pub editable: Vec<String>,
+    /// What the paths of the tests begin with that gain from many seeds, for `raftkv-grade soak`; all when empty.
+    pub soak: Vec<String>,
+    /// The tests that call what was written.
+    pub suite: Suite,
+    /// The tests that start the programs with what was written in them, where the stage has any.
+    pub programs: Option<Suite>,
+}
+
+/// Tests of a stage: a part of one test target, under the same limits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// The recipe of the justfile that runs them: it follows from where the suite stands in the file.
+    #[serde(skip)]
+    pub recipe: String,
+    /// The cargo features that open the test target, with a comma between two.
     pub features: String,
     /// The test target.
     pub target: String,
-    /// What the paths of this stage's tests start with; the rest of the target belongs to other stages.
+    /// What the paths of these tests start with; the rest of the target belongs to other stages.
     pub filter: String,
-    /// The text that is handed out with the stage.
-    pub handout: String,
-    /// Processor time of one test, in seconds. Wall time may be three times as much.
+    /// Processor time of one process, in seconds. Wall time may be three times as much.
     pub time_limit: u64,
-    /// Address space of one test, in MB.
+    /// Address space of one process, in MB.
     pub memory_limit: u64,
-    /// The files that the student writes in this stage.
-    pub editable: Vec<String>,
-    /// Every test of the stage, sorted. `raftkv-grade tests` compares this with what the suites hold.
+    /// Every test, sorted. `raftkv-grade tests` compares this with what the target holds.
     pub tests: Vec<String>,
-    /// What the paths of the tests begin with that gain from many seeds, for `raftkv-grade soak`; all when empty.
-    #[serde(default)]
-    pub soak: Vec<String>,
-    /// Tests that weigh more or less than 1.
+    /// What a test counts.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Tests that count more or less than that.
     #[serde(default)]
     pub weights: BTreeMap<String, u32>,
+}
+
+/// A stage as it is written down: what concerns its suite stands in the stage's own table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: String,
+    title: String,
+    points: u32,
+    features: String,
+    target: String,
+    filter: String,
+    handout: String,
+    time_limit: u64,
+    memory_limit: u64,
+    editable: Vec<String>,
+    tests: Vec<String>,
+    #[serde(default)]
+    soak: Vec<String>,
+    #[serde(default)]
+    weights: BTreeMap<String, u32>,
+    programs: Option<Suite>,
+}
+
+impl From<Written> for Stage {
+    fn from(written: Written) -> Stage {
+        let Written { id, title, points, features, target, filter, handout, .. } = written;
+        let Written { time_limit, memory_limit, editable, tests, soak, weights, programs, .. } = written;
+        let recipe = format!("test-{id}");
+        let suite = Suite {
+            recipe,
+            features,
+            target,
+            filter,
+            time_limit,
+            memory_limit,
+            tests,
+            weight: one(),
+            weights,
+        };
+        let programs = programs.map(|suite| Suite { recipe: PROGRAMS.to_string(), ..suite });
+        Stage { id, title, points, handout, editable, soak, suite, programs }
+    }
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Labs {
@@ -138,8 +203,8 @@ impl Labs {
             if !ids.insert(id) {
                 return Err(format!("stage {id} stands twice"));
             }
-            if stage.points == 0 || stage.time_limit == 0 || stage.memory_limit == 0 {
-                return Err(format!("stage {id}: points, time_limit and memory_limit must be above 0"));
+            if stage.points == 0 {
+                return Err(format!("stage {id}: points must be above 0"));
             }
             for file in &stage.editable {
                 if !is_inside(file) {
@@ -149,20 +214,15 @@ impl Labs {
                     return Err(format!("{file} is editable in stage {other} and again in {id}"));
                 }
             }
-            for test in &stage.tests {
-                if !test.starts_with(&stage.filter) {
-                    return Err(format!("stage {id}: test {test} does not start with {}", stage.filter));
-                }
-                if !tests.insert((&stage.target, test)) {
-                    return Err(format!("stage {id}: test {test} stands twice"));
-                }
+            for suite in stage.suites() {
+                suite.check(&mut tests).map_err(|problem| format!("stage {id}: {problem}"))?;
             }
-            if let Some(prefix) = stage.soak.iter().find(|prefix| !prefix.starts_with(&stage.filter)) {
-                return Err(format!("stage {id}: soak {prefix} does not start with {}", stage.filter));
+            if stage.programs.as_ref().is_some_and(|programs| programs.target == stage.suite.target) {
+                return Err(format!("stage {id}: its suite and its programs must be different targets"));
             }
-            if let Some((test, _)) = stage.weights.iter().find(|(t, w)| !stage.tests.contains(t) || **w == 0)
-            {
-                return Err(format!("stage {id}: weight of {test}: no such test, or weight 0"));
+            let filter = &stage.suite.filter;
+            if let Some(prefix) = stage.soak.iter().find(|prefix| !prefix.starts_with(filter)) {
+                return Err(format!("stage {id}: soak {prefix} does not start with {filter}"));
             }
         }
         match self.allow.keys().find(|file| !files.contains_key(file)) {
@@ -173,9 +233,40 @@ impl Labs {
 }
 
 impl Stage {
+    /// Its own suite, and that of the programs if it has one.
+    pub fn suites(&self) -> impl Iterator<Item = &Suite> {
+        std::iter::once(&self.suite).chain(&self.programs)
+    }
+
+    /// All its tests, with their suites, in the order of a report.
+    pub fn tests(&self) -> impl Iterator<Item = (&Suite, &str)> {
+        self.suites().flat_map(|suite| suite.tests.iter().map(move |test| (suite, test.as_str())))
+    }
+}
+
+impl Suite {
     /// What a test counts within its stage.
     pub fn weight(&self, test: &str) -> u32 {
-        self.weights.get(test).copied().unwrap_or(1)
+        self.weights.get(test).copied().unwrap_or(self.weight)
+    }
+
+    /// `tests` are those of other suites, with their targets.
+    fn check<'a>(&'a self, tests: &mut BTreeSet<(&'a str, &'a str)>) -> std::result::Result<(), String> {
+        if self.time_limit == 0 || self.memory_limit == 0 || self.weight == 0 {
+            return Err("time_limit, memory_limit and weight must be above 0".to_string());
+        }
+        for test in &self.tests {
+            if !test.starts_with(&self.filter) {
+                return Err(format!("test {test} does not start with {}", self.filter));
+            }
+            if !tests.insert((&self.target, test)) {
+                return Err(format!("test {test} stands twice"));
+            }
+        }
+        match self.weights.iter().find(|(test, weight)| !self.tests.contains(test) || **weight == 0) {
+            Some((test, _)) => Err(format!("weight of {test}: no such test, or weight 0")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -235,6 +326,40 @@ tests = ["a::b"]
         assert!(error(&second.replace("src/a.rs", "/a.rs")).contains("plain path inside the kit"));
         assert!(error("weights = { \"a::c\" = 2 }\n").contains("weight of a::c"));
         assert!(error("soak = [\"b::\"]\n").contains("soak b:: does not start with a::"));
+    }
+
+    const PROGRAMS: &str = r#"
+[stage.programs]
+features = "server,stage-1"
+target = "programs"
+filter = "stage_1::"
+time_limit = 20
+memory_limit = 4096
+weight = 4
+tests = ["stage_1::x", "stage_1::y"]
+"#;
+
+    #[test]
+    fn programs_are_a_suite_like_the_stages_own() {
+        let labs = Labs::parse(&format!("build_limit = 9\n{STAGE}{PROGRAMS}")).expect("a good file");
+        let stage = &labs.stages[0];
+        let tests: Vec<(&str, &str, u32)> =
+            stage.tests().map(|(suite, test)| (suite.recipe.as_str(), test, suite.weight(test))).collect();
+        let wanted =
+            [("test-1", "a::b", 1), ("test-programs", "stage_1::x", 4), ("test-programs", "stage_1::y", 4)];
+        assert_eq!(tests, wanted);
+        for (from, to, wanted) in [
+            ("weight = 4", "wieght = 4", "unknown field `wieght`"),
+            ("weight = 4", "weight = 0", "stage 1: time_limit, memory_limit and weight must be above 0"),
+            ("time_limit = 20", "time_limit = 0", "stage 1: time_limit, memory_limit and weight"),
+            ("stage_1::y", "stage_2::y", "stage 1: test stage_2::y does not start with stage_1::"),
+            ("stage_1::y", "stage_1::x", "stage 1: test stage_1::x stands twice"),
+            ("target = \"programs\"", "target = \"stage_1\"", "must be different targets"),
+            ("target = \"programs\"", "", "missing field `target`"),
+        ] {
+            let message = error(&PROGRAMS.replace(from, to));
+            assert!(message.contains(wanted) && !message.contains('\n'), "{message}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Starter code, grading and mutants of the lab kit.
 //!
 //! Read in this order: [`labs`] (what the stages are), [`strip`] (from the reference to starter code),
-//! then the way of a submission: [`submission`] -> [`scan`] -> [`cargo`] -> [`run`] -> [`report`], put
+//! then the way of a submission: [`submission`] -> [`scan`] -> [`build`] -> [`run`] -> [`report`], put
 //! together in [`grade`]. [`mutants`] tests the tests with the same parts, [`soak`] the solution under many seeds.
 //!
 //! Rules:
@@ -10,6 +10,7 @@
 //! - a student's mistake, a caller's mistake and the grader's own trouble are three different things, and
 //!   the last never costs a point: see [`error`].
 
+pub mod build;
 pub mod cargo;
 pub mod check;
 pub mod error;

@@ -142,7 +142,7 @@ pub fn read(kit: &Kit, tree: &Tree, names: &[String]) -> Result<Vec<Mutant>> {
             continue;
         }
         mutant.apply(tree)?;
-        if let Some(test) = mutant.expected.tests().iter().find(|test| !stage.tests.contains(test)) {
+        if let Some(test) = mutant.expected.tests().iter().find(|test| !stage.suite.tests.contains(test)) {
             let what = format!("mutant {}: stage {} has no test {test}", mutant.id, stage.id);
             return Err(Error::input(what));
         }

@@ -5,7 +5,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::labs::Stage;
+use crate::labs::{Stage, Suite};
 use crate::run::{Outcome, Status};
 
 /// The name and version of the JSON format. A change that could mislead a reader gets a new number.
@@ -89,25 +89,25 @@ pub struct TestReport {
 }
 
 impl StageReport {
-    /// Puts the outcomes of a stage's tests together, in the order of labs.toml.
+    /// Puts the outcomes of a stage's tests together, in the order of [`Stage::tests`].
     pub fn new(stage: &Stage, outcomes: Vec<Outcome>) -> StageReport {
         let mut reached = 0;
         let mut tests = Vec::new();
-        for (name, outcome) in stage.tests.iter().zip(outcomes) {
-            let weight = stage.weight(name);
+        for ((suite, name), outcome) in stage.tests().zip(outcomes) {
+            let weight = suite.weight(name);
             let failed = matches!(outcome.status, Status::Fail | Status::Timeout);
             reached += if outcome.status == Status::Pass { u64::from(weight) } else { 0 };
             tests.push(TestReport {
-                name: name.clone(),
+                name: name.to_string(),
                 status: outcome.status,
                 weight,
                 seconds: (outcome.took.as_secs_f64() * 1000.0).round() / 1000.0,
                 seed: outcome.seed,
                 message: outcome.message,
-                rerun: if failed { rerun(stage, name, outcome.seed) } else { String::new() },
+                rerun: if failed { rerun(suite, name, outcome.seed) } else { String::new() },
             });
         }
-        let all: u64 = stage.tests.iter().map(|t| u64::from(stage.weight(t))).sum();
+        let all: u64 = stage.tests().map(|(suite, test)| u64::from(suite.weight(test))).sum();
         StageReport {
             id: stage.id.clone(),
             title: stage.title.clone(),
@@ -158,13 +158,13 @@ impl Report {
 
 /// A stage whose tests all have one verdict, for one reason.
 pub fn uniform(stage: &Stage, status: Status, seed: u64, message: &str) -> StageReport {
-    let outcome = Outcome { status, took: std::time::Duration::ZERO, seed, message: message.to_string() };
-    StageReport::new(stage, vec![outcome; stage.tests.len()])
+    let outcome = Outcome::of(status, seed, message);
+    StageReport::new(stage, vec![outcome; stage.tests().count()])
 }
 
 /// The command that runs one test again with one seed.
-pub fn rerun(stage: &Stage, test: &str, seed: u64) -> String {
-    format!("SIM_SEED={seed} SIM_SEEDS=1 just test-{} {test}", stage.id)
+pub fn rerun(suite: &Suite, test: &str, seed: u64) -> String {
+    format!("SIM_SEED={seed} SIM_SEEDS=1 just {} {test}", suite.recipe)
 }
 
 /// `points` times `reached` of `all`, in hundredths, half a hundredth rounded up.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::labs::Stage;
+use crate::labs::Suite;
 use crate::limit::{FAILED, FAILED_PREFIX, Limits};
 use crate::process::{Ended, set_apart, supervise};
 use crate::text;
@@ -71,20 +71,27 @@ pub struct Outcome {
     pub message: String,
 }
 
-/// Runs `test` of `stage` from `binary`. `scratch` is where its empty current folder is made.
-pub fn run_test(binary: &Path, stage: &Stage, test: &str, seed: u64, scratch: &Path) -> Outcome {
-    match attempt(binary, stage, test, seed, scratch) {
-        Ok((ended, nonce)) => judge(&ended, &nonce, seed, stage.time_limit),
-        Err(e) => Outcome { status: Status::InfraError, took: Duration::ZERO, seed, message: e.to_string() },
+impl Outcome {
+    /// Of a test that was not run.
+    pub fn of(status: Status, seed: u64, why: &str) -> Outcome {
+        Outcome { status, took: Duration::ZERO, seed, message: why.to_string() }
     }
 }
 
-fn attempt(binary: &Path, stage: &Stage, test: &str, seed: u64, scratch: &Path) -> Result<(Ended, String)> {
+/// Runs `test` of `suite` from `binary`. `scratch` is where its empty current folder is made.
+pub fn run_test(binary: &Path, suite: &Suite, test: &str, seed: u64, scratch: &Path) -> Outcome {
+    match attempt(binary, suite, test, seed, scratch) {
+        Ok((ended, nonce)) => judge(&ended, &nonce, seed, suite.time_limit),
+        Err(e) => Outcome::of(Status::InfraError, seed, &e.to_string()),
+    }
+}
+
+fn attempt(binary: &Path, suite: &Suite, test: &str, seed: u64, scratch: &Path) -> Result<(Ended, String)> {
     let folder = tempfile::Builder::new().prefix("cwd-").tempdir_in(scratch);
     let folder = folder.map_err(|e| Error::infra_io(scratch, &e))?;
     let nonce = nonce()?;
     let limits =
-        Limits { cpu: Some(stage.time_limit), memory_mb: Some(stage.memory_limit), file_mb: Some(FILE_MB) };
+        Limits { cpu: Some(suite.time_limit), memory_mb: Some(suite.memory_limit), file_mb: Some(FILE_MB) };
     let mut command = limits.command(binary)?;
     set_apart(&mut command, folder.path())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
@@ -92,7 +99,7 @@ fn attempt(binary: &Path, stage: &Stage, test: &str, seed: u64, scratch: &Path) 
         .env("SIM_SEED", seed.to_string());
     // Processor time is the limit that counts; wall time is for what sleeps, and is generous because the
     // machine may be busy.
-    let wall = Duration::from_secs(stage.time_limit * 3);
+    let wall = Duration::from_secs(suite.time_limit * 3);
     Ok((supervise(command, &format!("{nonce}\n"), wall, OUTPUT_CAP)?, nonce))
 }
 
@@ -119,7 +126,7 @@ fn judge(ended: &Ended, nonce: &str, seed: u64, limit: u64) -> Outcome {
     let by_signal = ended.signal();
     if ended.timed_out || by_signal == Some(nix::sys::signal::Signal::SIGXCPU) || code == Some(WATCHDOG) {
         let what = format!(
-            "still running after {limit} s of processor time or {} s of wall time; tests take milliseconds: \
+            "still running after {limit} s of processor time or {} s of wall time; a test takes far less: \
              look for an endless loop\n{}",
             limit * 3,
             excerpt(&ended.stderr)

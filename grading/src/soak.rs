@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 
+use crate::build::{build, needs, own_suites};
 use crate::cargo;
 use crate::error::{Error, Result};
-use crate::grade::{bar, build, in_parallel, needs, say_if_hidden};
+use crate::grade::{bar, in_parallel, say_if_hidden};
 use crate::kit::Kit;
 use crate::labs::Stage;
 use crate::limit::{FAILED, FAILED_PREFIX, Limits};
@@ -154,7 +155,8 @@ pub fn soak<'a>(kit: &'a Kit, options: &Options) -> Result<Soak<'a>> {
 /// Builds the suite, and takes its program out of the folder where the next build happens: a soak is long, and
 /// nobody is to wait for it.
 fn prepare(kit: &Kit, stages: &[&Stage], options: &Options, folder: &Path) -> Result<Runner> {
-    let (_, targets) = needs(stages);
+    let suites = own_suites(stages);
+    let (_, targets) = needs(&suites);
     let &[target] = targets.as_slice() else {
         let ids: Vec<&str> = stages.iter().map(|s| s.id.as_str()).collect();
         return Err(Error::input(format!(
@@ -164,7 +166,8 @@ fn prepare(kit: &Kit, stages: &[&Stage], options: &Options, folder: &Path) -> Re
         )));
     };
     let scratch = Scratch::open(kit, 0)?;
-    let build = build(kit, &scratch, &kit.pristine()?, stages)?;
+    let workshop = scratch.lay_out(&kit.pristine()?, kit.labs.build_limit)?;
+    let build = build(&workshop, &scratch, &suites)?;
     let Some(built) = build.programs.get(target) else {
         let why = build.errors.first().map_or("", String::as_str);
         return Err(Error::input(format!("{target} does not compile: {}", text::one_line(why))));
@@ -173,8 +176,8 @@ fn prepare(kit: &Kit, stages: &[&Stage], options: &Options, folder: &Path) -> Re
     fs::copy(built, &program).map_err(|e| Error::infra_io(&program, &e))?;
     let tests = choose(&cargo::list_tests(&program, folder)?, stages, &options.filters)?;
     // A test that does not end is ended by the harness. These limits are for what stops that too.
-    let seconds = stages.iter().map(|s| s.time_limit).max().unwrap_or(1) * tests.len() as u64;
-    let memory_mb = stages.iter().map(|s| s.memory_limit).max();
+    let seconds = stages.iter().map(|s| s.suite.time_limit).max().unwrap_or(1) * tests.len() as u64;
+    let memory_mb = stages.iter().map(|s| s.suite.memory_limit).max();
     Ok(Runner {
         program,
         folder: folder.to_path_buf(),
@@ -191,7 +194,7 @@ fn choose(all: &[String], stages: &[&Stage], filters: &[String]) -> Result<Vec<S
     };
     let chosen: Vec<String> = all
         .iter()
-        .filter(|test| match stages.iter().find(|s| test.starts_with(&s.filter)) {
+        .filter(|test| match stages.iter().find(|s| test.starts_with(&s.suite.filter)) {
             None => false,
             Some(stage) if filters.is_empty() => soaked(stage, test),
             Some(_) => filters.iter().any(|filter| test.contains(filter)),
@@ -318,9 +321,9 @@ pub fn render(soak: &Soak<'_>) -> String {
         let test = failure.test.as_deref().unwrap_or("no test of its own");
         let _ = writeln!(out, "FAILED under seed {}: {test}", failure.seed);
         let _ = writeln!(out, "{}", indent(&failure.report));
-        let stage = soak.stages.iter().find(|s| test.starts_with(&s.filter));
+        let stage = soak.stages.iter().find(|s| test.starts_with(&s.suite.filter));
         if let (Some(stage), Some(test)) = (stage, &failure.test) {
-            let _ = writeln!(out, "replay: {}", rerun(stage, test, failure.seed));
+            let _ = writeln!(out, "replay: {}", rerun(&stage.suite, test, failure.seed));
         }
         out.push('\n');
     }

@@ -105,14 +105,11 @@ async fn run() -> Result<(), String> {
         "Ctrl-C ends it; the data is {}",
         if thrown_away.is_some() { "thrown away then" } else { "kept" }
     );
-    let signal = asked_to_stop();
+    let signal = asked_to_stop().map_err(|error| error.to_string())?;
     tokio::pin!(signal);
     loop {
         tokio::select! {
-            signal = &mut signal => {
-                signal.map_err(|error| error.to_string())?;
-                break;
-            }
+            () = &mut signal => break,
             Some((name, status)) = ended.recv() => {
                 running.remove(&name);
                 let part = parts.iter().find(|part| part.name == name);

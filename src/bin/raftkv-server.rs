@@ -27,12 +27,14 @@ fn serve() -> Result<(), String> {
     init_log()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
-        let running = start(&settings).await?;
+        let asked = asked_to_stop().map_err(|error| error.to_string())?;
+        let mut asked = std::pin::pin!(asked);
+        let running = tokio::select! {
+            () = &mut asked => return Ok(()),
+            running = start(&settings) => running?,
+        };
         let failed = tokio::select! {
-            signal = asked_to_stop() => {
-                signal.map_err(|error| error.to_string())?;
-                Ok(())
-            }
+            () = asked => Ok(()),
             end = running.failed() => end,
         };
         let stopped = running.stop().await;

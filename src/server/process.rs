@@ -40,18 +40,20 @@ pub fn init_log() -> Result<(), String> {
     Ok(())
 }
 
-/// Returns when somebody wants this process to end: SIGTERM, or Ctrl-C.
+/// Returns when somebody wants this process to end: SIGTERM, or Ctrl-C. From this call on they do not end it any more,
+/// so it comes before the process says that it serves.
 ///
 /// # Errors
 /// The system gives no signals.
-pub async fn asked_to_stop() -> std::io::Result<()> {
+pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("SIGINT"),
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("SIGINT"),
+        }
+    })
 }
 
 /// Tells everything in a process to end.

@@ -9,6 +9,8 @@
 
 mod cluster;
 mod fixed;
+#[cfg(feature = "rocksdb")]
+mod load;
 #[allow(dead_code, reason = "processes need RocksDB")]
 mod process;
 #[cfg(feature = "rocksdb")]

@@ -35,9 +35,14 @@ impl Log {
 }
 
 /// Starts a program, and waits for a line of its log with `marker`.
-pub async fn start(mut command: Command, marker: &'static str) -> Process {
+pub async fn start(command: Command, marker: &'static str) -> Process {
+    try_start(command, marker).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same. The error is what was called, and all of its log.
+pub async fn try_start(mut command: Command, marker: &'static str) -> Result<Process, String> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} is not there: {error}"));
+    let mut child = command.spawn().map_err(|error| format!("{command:?} is not there: {error}"))?;
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
     let (found, address) = oneshot::channel();
     let log = Log::default();
@@ -55,8 +60,8 @@ pub async fn start(mut command: Command, marker: &'static str) -> Process {
         }
     });
     match timeout(LIMIT, address).await {
-        Ok(Ok(address)) => Process { child, address, log },
-        _ => panic!("{command:?} does not start: {}", log.text()),
+        Ok(Ok(address)) => Ok(Process { child, address, log }),
+        _ => Err(format!("{command:?} does not start: {}", log.text())),
     }
 }
 

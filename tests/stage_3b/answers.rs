@@ -158,6 +158,12 @@ fn a_large_change() {
     let error = refused(lone.ask(&request));
     assert!(error.raft_entry_too_large.is_some(), "RaftEntryTooLarge: {error:?}");
     assert_eq!(lone.last_index(ID), before);
+    let (_, said) = lone.begin(change(&alone, add(peer(2))));
+    assert!(
+        said.replies.first().is_some_and(|(_, result)| result.is_ok()),
+        "a smaller one is carried out: {:?}",
+        said.replies
+    );
 }
 
 /// The last peer of a region is not removed: its data would be gone.

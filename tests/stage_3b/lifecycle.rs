@@ -165,6 +165,8 @@ fn for_a_peer_of_an_older_edition(#[case] late: RaftMessage) {
         "a late message destroys no member"
     );
     assert_eq!(said.sent, []);
+    lone.tell(hello(peer(2), at(12, 1), 9));
+    assert_eq!(lone.peer_id(ID), Some(12), "from one that knows a newer edition, it is for a later peer");
 }
 
 /// Envelopes that no store sends: without a region, a sender or a receiver, or of a region without keys. They create

@@ -224,6 +224,7 @@ fn an_early_vote_for_nobody() {
     take_old_region(&mut lone);
     let mut said = lone.hear(&new_region(81, 5), peer(82), vote(12));
     said.extend(send_split(&mut lone, 10));
+    assert_eq!(lone.region(7).end_key, "h", "the old region has its part");
     assert!(!lone.has_peer(8));
     assert_eq!(votes_given(&said), []);
 }

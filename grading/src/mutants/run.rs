@@ -147,15 +147,24 @@ fn baseline(
     let workshop = scratch.lay_out(tree, kit.labs.build_limit)?;
     let mut out = BTreeMap::new();
     for stage in stages {
-        let build = workshop.build_quickly(&[&stage.features], &stage.target);
+        let build = workshop.build_quickly(&[&stage.suite.features], &stage.suite.target);
         scratch.built()?;
         let build = build?;
-        let Some(program) = build.programs.get(&stage.target) else {
+        let Some(program) = build.programs.get(&stage.suite.target) else {
             let why = build.errors.first().map_or("", String::as_str);
-            return Err(Error::input(format!("{} does not compile: {}", stage.target, text::one_line(why))));
+            return Err(Error::input(format!(
+                "{} does not compile: {}",
+                stage.suite.target,
+                text::one_line(why)
+            )));
         };
-        let ended =
-            run_suite(program, scratch, stage, &[&stage.filter], Duration::from_secs(kit.labs.build_limit))?;
+        let ended = run_suite(
+            program,
+            scratch,
+            stage,
+            &[&stage.suite.filter],
+            Duration::from_secs(kit.labs.build_limit),
+        )?;
         if !ended.status.success() {
             let failed = failed_tests(&ended.stdout).join(", ");
             return Err(Error::input(format!("stage {} fails without a mutant: {failed}", stage.id)));
@@ -169,10 +178,10 @@ fn try_one(kit: &Kit, scratch: &Scratch, mutant: &Mutant, trial: &Trial<'_>) -> 
     let start = Instant::now();
     let stage = mutant.stage(&kit.labs)?;
     let workshop = scratch.lay_out(&mutant.apply(trial.tree)?, kit.labs.build_limit)?;
-    let build = workshop.build_quickly(&[&stage.features], &stage.target);
+    let build = workshop.build_quickly(&[&stage.suite.features], &stage.suite.target);
     scratch.built()?;
     let build = build?;
-    let noticed = match build.programs.get(&stage.target) {
+    let noticed = match build.programs.get(&stage.suite.target) {
         None => {
             let why = build.errors.first().and_then(|e| e.lines().next()).unwrap_or_default();
             Noticed { fate: Fate::DoesNotCompile(text::one_line(why)), ..Noticed::default() }
@@ -191,7 +200,7 @@ fn judge(
     scratch: &Scratch,
     trial: &Trial<'_>,
 ) -> Result<Noticed> {
-    let grace = Duration::from_secs(stage.time_limit);
+    let grace = Duration::from_secs(stage.suite.time_limit);
     let mut noticed = Noticed::default();
     let mut missed = Vec::new();
     let mut stuck = false;
@@ -214,7 +223,7 @@ fn judge(
     };
     if trial.all_tests || matches!(noticed.fate, Fate::NotExpected(_)) {
         let usual = trial.baseline.get(&stage.id).copied().unwrap_or_default();
-        let ended = run_suite(program, scratch, stage, &[&stage.filter], usual * 4 + grace)?;
+        let ended = run_suite(program, scratch, stage, &[&stage.suite.filter], usual * 4 + grace)?;
         let others = failed_tests(&ended.stdout).into_iter();
         let others: Vec<String> = others.filter(|test| !noticed.failed.contains(test)).collect();
         noticed.failed.extend(others);
@@ -234,8 +243,11 @@ fn run_suite(
     args: &[&str],
     limit: Duration,
 ) -> Result<Ended> {
-    let limits =
-        Limits { cpu: Some(limit.as_secs() + 1), memory_mb: Some(stage.memory_limit), file_mb: Some(64) };
+    let limits = Limits {
+        cpu: Some(limit.as_secs() + 1),
+        memory_mb: Some(stage.suite.memory_limit),
+        file_mb: Some(64),
+    };
     let folder = scratch.run_dir()?;
     let mut command = limits.command(program)?;
     command

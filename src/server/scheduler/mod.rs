@@ -249,11 +249,9 @@ fn run(args: Args) -> Result<(), ServeError> {
 }
 
 async fn serve(settings: Settings) -> Result<(), ServeError> {
-    let mut asked = std::pin::pin!(process::asked_to_stop());
-    // The signal is looked at first: from then on it ends the process in order, even while it starts.
+    let mut asked = std::pin::pin!(process::asked_to_stop().map_err(ServeError::System)?);
     let running = tokio::select! {
-        biased;
-        asked = &mut asked => return asked.map_err(ServeError::System),
+        () = &mut asked => return Ok(()),
         running = start(settings) => running?,
     };
     tracing::info!("cluster {}: the scheduler listens at {}", running.cluster_id(), running.address());
@@ -261,7 +259,7 @@ async fn serve(settings: Settings) -> Result<(), ServeError> {
         tracing::info!("status page: http://{address}/");
     }
     tokio::select! {
-        asked = asked => asked.map_err(ServeError::System)?,
+        () = asked => {}
         () = running.failed() => {}
     }
     running.stop().await

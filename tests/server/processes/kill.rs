@@ -1,70 +1,15 @@
 //! `kill -9` under load.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
-
-use bytes::Bytes;
-use raftkv::server::client::{Client, ClientError};
-use raftkv_testkit::history::{Op, Operation, check};
+use raftkv_testkit::history::{Operation, check};
 use raftkv_testkit::{Rng, lab};
 
 use super::Cluster;
 use crate::cluster::{run, until};
+use crate::load::Load;
 
-/// Clients that ask for what the generator says, and note what they hear.
-struct Load {
-    begun: Instant,
-    answered: AtomicU64,
-    is_over: AtomicBool,
-}
-
-impl Load {
-    fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_micros()).expect("a test is short")
-    }
-
-    /// One client, until the load is over. What it heard, in its order.
-    async fn work(self: Arc<Load>, id: u64, client: Client, mut rng: Rng) -> Vec<Operation> {
-        let mut history = Vec::new();
-        while !self.is_over.load(Ordering::Relaxed) {
-            let key = format!("k{}", rng.below(3));
-            let value = Bytes::from(format!("{id}-{}", history.len()));
-            let invoked = self.now();
-            let (op, is_known) = match rng.below(3) {
-                0 => match client.get("default", key.as_bytes()).await {
-                    Ok(held) => (Op::Read(held), true),
-                    // A read that was not answered has told nobody anything.
-                    Err(_) => continue,
-                },
-                1 => match client.put("default", key.as_bytes(), &value).await {
-                    Err(ClientError::Unserved(_)) => continue,
-                    outcome => (Op::Write(Some(value)), outcome.is_ok()),
-                },
-                _ => match client.compare_and_swap("default", key.as_bytes(), None, &value).await {
-                    Err(ClientError::Unserved(_)) => continue,
-                    outcome => {
-                        let told = outcome.ok();
-                        let is_known = told.is_some();
-                        (Op::Swap { expected: None, value, told }, is_known)
-                    }
-                },
-            };
-            let returned = is_known.then(|| self.now());
-            self.answered.fetch_add(u64::from(is_known), Ordering::Relaxed);
-            let key = ("default".to_string(), Bytes::from(key));
-            history.push(Operation { client: id, key, op, invoked, returned });
-        }
-        history
-    }
-
-    async fn until_answered(&self, more: u64) {
-        let goal = self.answered.load(Ordering::Relaxed) + more;
-        until("clients are served again", || async {
-            (self.answered.load(Ordering::Relaxed) >= goal).then_some(())
-        })
-        .await;
-    }
+async fn until_answered(load: &Load, more: u64) {
+    let goal = load.answered() + more;
+    until("clients are served again", || async { (load.answered() >= goal).then_some(()) }).await;
 }
 
 /// The leader is killed, again and again, and starts again, while clients read, write and swap: what they heard has an
@@ -75,23 +20,21 @@ fn the_leader_again_and_again() {
     let seed = lab.seeds(1).next().expect("one");
     run(async {
         let mut cluster = Cluster::start(3).await;
-        let load =
-            Load { begun: Instant::now(), answered: AtomicU64::new(0), is_over: AtomicBool::new(false) };
-        let load = Arc::new(load);
+        let load = Load::new();
         let mut clients = tokio::task::JoinSet::new();
         for id in 0..4 {
             let client = cluster.client().await.without_repeats();
             clients.spawn(load.clone().work(id, client, Rng::new(seed + id)));
         }
         for _ in 0..3 {
-            load.until_answered(100).await;
+            until_answered(&load, 100).await;
             let leader = cluster.leader("k").await;
             cluster.stores[leader].take().expect("it leads").kill().await;
-            load.until_answered(100).await;
+            until_answered(&load, 100).await;
             cluster.start_store(leader).await;
         }
-        load.until_answered(100).await;
-        load.is_over.store(true, Ordering::Relaxed);
+        until_answered(&load, 100).await;
+        load.end();
         let history: Vec<Operation> = clients.join_all().await.into_iter().flatten().collect();
         assert!(history.len() > 700, "{} operations", history.len());
         if let Err(violation) = check(&history) {

@@ -7,7 +7,8 @@ use crate::Repo;
 /// Every test says which rule it checks, and opens its frame first.
 pub fn tests_say_what_they_check(repo: &Repo) -> Vec<String> {
     let mut findings = Vec::new();
-    for (path, text) in repo.files("tests/stage_", ".rs") {
+    let folders = ["tests/stage_", "tests/programs/"];
+    for (path, text) in folders.iter().flat_map(|folder| repo.files(folder, ".rs")) {
         match syn::parse_file(text) {
             Ok(file) => Tests { path, findings: &mut findings }.visit_file(&file),
             Err(e) => findings.push(format!("{path}: {e}")),
