@@ -69,6 +69,7 @@ impl load::Target for Target {
     }
 }
 
+#[derive(Clone)]
 pub struct Client(etcd_client::Client);
 
 impl load::Client for Client {

@@ -30,6 +30,8 @@ pub enum Work {
 pub struct Load {
     pub work: Work,
     pub clients: usize,
+    /// So many connections, which the clients share; no more than clients.
+    pub connections: usize,
     pub time: Duration,
 }
 
@@ -43,12 +45,12 @@ pub struct Outcome {
 /// A cluster that is measured.
 pub trait Target: Clone + Send + Sync + 'static {
     type Client: Client;
-    /// A client with a connection of its own.
+    /// A client with connections of its own.
     fn connect(&self) -> impl Future<Output = Result<Self::Client>> + Send;
 }
 
-/// One client.
-pub trait Client: Send + 'static {
+/// One client. Clones share its connections.
+pub trait Client: Clone + Send + 'static {
     fn put(&mut self, key: &[u8], value: &[u8]) -> impl Future<Output = Result<()>> + Send;
     /// Is the key there?
     fn get(&mut self, key: &[u8]) -> impl Future<Output = Result<bool>> + Send;
@@ -58,12 +60,12 @@ pub trait Client: Send + 'static {
 pub async fn run<T: Target>(load: &Load, target: &T) -> Result<Outcome> {
     let mut clients = JoinSet::new();
     let mut connected = Vec::new();
-    for _ in 0..load.clients {
+    for _ in 0..load.connections {
         connected.push(target.connect().await.context("a client connects")?);
     }
     let begun = Instant::now();
-    for (seed, client) in connected.into_iter().enumerate() {
-        clients.spawn(ask(*load, client, seed as u64 + 1, begun + load.time));
+    for (seed, client) in (1..=load.clients as u64).zip(connected.iter().cycle()) {
+        clients.spawn(ask(*load, client.clone(), seed, begun + load.time));
     }
     let mut latencies = Histogram::new(3)?;
     while let Some(seen) = clients.join_next().await {

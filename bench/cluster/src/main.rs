@@ -10,7 +10,7 @@ mod ours;
 mod process;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -34,6 +34,9 @@ struct Flags {
     /// How many clients at once
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     clients: Vec<usize>,
+    /// How many connections they share; without this, each client has its own
+    #[arg(long)]
+    connections: Option<usize>,
     /// How long a run takes, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -44,8 +47,11 @@ struct Flags {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "put,get,mixed")]
     work: Vec<Work>,
     /// Only ours: for a profiler
-    #[arg(long)]
+    #[arg(long, conflicts_with = "against")]
     only_ours: bool,
+    /// Instead of etcd, another build of our programs: for whoever changes something
+    #[arg(long, value_name = "FOLDER")]
+    against: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -58,33 +64,53 @@ async fn main() -> Result<()> {
     };
     println!("starting the clusters in {}", dir.path().display());
     let ours = ours::Cluster::start(&flags.programs, &dir.path().join("ours")).await?;
-    let etcd =
-        if flags.only_ours { None } else { Some(etcd::Cluster::start(&dir.path().join("etcd")).await?) };
+    let rival = Rival::start(&flags, &dir.path().join("rival")).await?;
     let mut rows = Vec::new();
     for work in &flags.work {
         for &clients in &flags.clients {
-            let load = Load { work: *work, clients, time: Duration::from_secs(flags.seconds) };
+            let connections = flags.connections.map_or(clients, |most| most.clamp(1, clients));
+            let time = Duration::from_secs(flags.seconds);
+            let load = Load { work: *work, clients, connections, time };
             let (mut mine, mut theirs) = (Vec::new(), Vec::new());
             for run in 0..flags.runs {
                 // They take turns, and who begins changes.
                 if run % 2 == 0 {
                     mine.push(measure(&load, ours.target()).await?);
                 }
-                if let Some(etcd) = &etcd {
-                    theirs.push(measure(&load, etcd.target()).await?);
+                match &rival {
+                    Some(Rival::Etcd(etcd)) => theirs.push(measure(&load, etcd.target()).await?),
+                    Some(Rival::Ours(other)) => theirs.push(measure(&load, other.target()).await?),
+                    None => {}
                 }
                 if run % 2 == 1 {
                     mine.push(measure(&load, ours.target()).await?);
                 }
             }
             let row =
-                table::Row { load, ours: median(mine), etcd: (!theirs.is_empty()).then(|| median(theirs)) };
+                table::Row { load, ours: median(mine), rival: (!theirs.is_empty()).then(|| median(theirs)) };
             println!("{}", row.line());
             rows.push(row);
         }
     }
-    println!("\n{}", table::table(&rows));
+    let rival = if flags.against.is_some() { "other" } else { "etcd" };
+    println!("\n{}", table::table(&rows, rival));
     Ok(())
+}
+
+/// Whom we are measured against.
+enum Rival {
+    Etcd(etcd::Cluster),
+    Ours(ours::Cluster),
+}
+
+impl Rival {
+    async fn start(flags: &Flags, data: &Path) -> Result<Option<Rival>> {
+        Ok(match &flags.against {
+            Some(programs) => Some(Rival::Ours(ours::Cluster::start(programs, data).await?)),
+            None if flags.only_ours => None,
+            None => Some(Rival::Etcd(etcd::Cluster::start(data).await?)),
+        })
+    }
 }
 
 async fn measure<T: Target>(load: &Load, target: T) -> Result<Outcome> {

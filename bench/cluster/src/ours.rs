@@ -73,6 +73,7 @@ impl load::Target for Target {
     }
 }
 
+#[derive(Clone)]
 pub struct Client(client::Client);
 
 impl load::Client for Client {

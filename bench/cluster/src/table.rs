@@ -6,7 +6,7 @@ use crate::load::{Load, Outcome};
 pub struct Row {
     pub load: Load,
     pub ours: Outcome,
-    pub etcd: Option<Outcome>,
+    pub rival: Option<Outcome>,
 }
 
 fn milliseconds(outcome: &Outcome, quantile: f64) -> f64 {
@@ -20,10 +20,10 @@ fn figures(outcome: &Outcome) -> String {
 
 impl Row {
     fn ratio(&self) -> (String, String) {
-        match &self.etcd {
-            Some(etcd) => (
-                format!("{:.1}", self.ours.per_second / etcd.per_second),
-                format!("{:.2}", milliseconds(&self.ours, 0.99) / milliseconds(etcd, 0.99)),
+        match &self.rival {
+            Some(rival) => (
+                format!("{:.2}", self.ours.per_second / rival.per_second),
+                format!("{:.2}", milliseconds(&self.ours, 0.99) / milliseconds(rival, 0.99)),
             ),
             None => ("-".to_string(), "-".to_string()),
         }
@@ -32,17 +32,19 @@ impl Row {
     /// One line of the table.
     pub fn line(&self) -> String {
         let Load { work, clients, .. } = self.load;
-        let etcd = self.etcd.as_ref().map_or_else(|| "- | - | - | -".to_string(), figures);
+        let rival = self.rival.as_ref().map_or_else(|| "- | - | - | -".to_string(), figures);
         let (throughput, p99) = self.ratio();
         let work = format!("{work:?}").to_lowercase();
-        format!("| {work} | {clients} | {} | {etcd} | {throughput} | {p99} |", figures(&self.ours))
+        format!("| {work} | {clients} | {} | {rival} | {throughput} | {p99} |", figures(&self.ours))
     }
 }
 
 /// All lines, as Markdown. Throughput is in operations a second, latencies are in milliseconds.
-pub fn table(rows: &[Row]) -> String {
-    let head = "| | clients | ours/s | p50 | p99 | p999 | etcd/s | p50 | p99 | p999 | ours : etcd | p99 |\n\
-                |---|---|---|---|---|---|---|---|---|---|---|---|";
+pub fn table(rows: &[Row], rival: &str) -> String {
+    let head = format!(
+        "| | clients | ours/s | p50 | p99 | p999 | {rival}/s | p50 | p99 | p999 | ours : {rival} | p99 |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|"
+    );
     let lines: Vec<String> = rows.iter().map(Row::line).collect();
     format!("{head}\n{}", lines.join("\n"))
 }
