@@ -7,7 +7,7 @@ use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::build::{Built, build_all};
+use crate::build::{Built, build_all, own_suites, program_suites};
 use crate::cargo;
 use crate::error::{Error, Result};
 use crate::kit::Kit;
@@ -21,6 +21,8 @@ use crate::text;
 
 /// So many names of tests are shown where a list is wrong.
 const SHOWN_TESTS: usize = 3;
+/// So many tests of the programs run at once, however many others may.
+const CLUSTERS: usize = 2;
 /// So many compiler errors, or source check hits, are shown.
 const SHOWN_ERRORS: usize = 5;
 
@@ -124,23 +126,34 @@ fn run_all(
     built: &Built,
     options: &Options,
 ) -> Result<Vec<StageReport>> {
-    let tests: Vec<(&Suite, &str)> = stages.iter().flat_map(|stage| stage.tests()).collect();
+    let count = stages.iter().map(|stage| stage.tests().count()).sum::<usize>();
     let run_dir = scratch.run_dir()?;
-    let bar = bar(tests.len() as u64);
-    say_if_hidden(&bar, &format!("running {} tests", tests.len()));
-    let outcomes = in_parallel(&tests, options.jobs, |&(suite, test)| {
+    let bar = bar(count as u64);
+    say_if_hidden(&bar, &format!("running {count} tests"));
+    let run = |&(suite, test): &(&Suite, &str)| {
         let outcome = match built.program(suite) {
             Ok(program) => run_test(program, suite, test, options.seed, run_dir.path()),
             Err(why) => Outcome::of(Status::BuildError, options.seed, why),
         };
         bar.inc(1);
         outcome
-    })?;
+    };
+    // The programs need real time, and each test is several processes: they do not run beside the suites.
+    let own = in_parallel(&tests_of(own_suites(stages)), options.jobs, run)?;
+    let of_programs = in_parallel(&tests_of(program_suites(stages)), options.jobs.min(CLUSTERS), run)?;
     bar.finish_and_clear();
-    let mut outcomes = outcomes.into_iter();
-    let report =
-        |stage: &&Stage| StageReport::new(stage, outcomes.by_ref().take(stage.tests().count()).collect());
+    let (mut own, mut of_programs) = (own.into_iter(), of_programs.into_iter());
+    let report = |stage: &&Stage| {
+        let mut outcomes: Vec<Outcome> = own.by_ref().take(stage.suite.tests.len()).collect();
+        let programs = stage.programs.iter().flat_map(|suite| &suite.tests).count();
+        outcomes.extend(of_programs.by_ref().take(programs));
+        StageReport::new(stage, outcomes)
+    };
     Ok(stages.iter().map(report).collect())
+}
+
+fn tests_of(suites: Vec<&Suite>) -> Vec<(&Suite, &str)> {
+    suites.into_iter().flat_map(Suite::tests).collect()
 }
 
 /// Runs `work` on every item, at most `jobs` at a time, and returns the results in order.

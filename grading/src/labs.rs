@@ -240,11 +240,16 @@ impl Stage {
 
     /// All its tests, with their suites, in the order of a report.
     pub fn tests(&self) -> impl Iterator<Item = (&Suite, &str)> {
-        self.suites().flat_map(|suite| suite.tests.iter().map(move |test| (suite, test.as_str())))
+        self.suites().flat_map(Suite::tests)
     }
 }
 
 impl Suite {
+    /// Its tests.
+    pub fn tests(&self) -> impl Iterator<Item = (&Suite, &str)> {
+        self.tests.iter().map(move |test| (self, test.as_str()))
+    }
+
     /// What a test counts within its stage.
     pub fn weight(&self, test: &str) -> u32 {
         self.weights.get(test).copied().unwrap_or(self.weight)
