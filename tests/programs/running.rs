@@ -17,8 +17,12 @@ use tokio::time::{interval, timeout};
 
 use crate::process::{Log, Process, try_start};
 
-/// What takes longer, does not come any more. What is right takes a second.
-const LIMIT: Duration = Duration::from_secs(30);
+/// What takes longer, does not come any more. What is right takes a second. A test has four such steps before its own
+/// time is over, and with it what the logs would have said.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// How long a client tries. Its own words, why it has given up, come before [`LIMIT`] is over.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often somebody looks.
 const LOOK: Duration = Duration::from_millis(10);
@@ -84,13 +88,12 @@ impl Programs {
         std::fs::create_dir_all(&own).expect("a folder in a folder");
         let mut command = Command::new(program);
         // What is set where the test runs must not change what the program does. Two threads do for what is asked of
-        // it here; a machine with many cores would give it one for each, and each reserves 64 MB of addresses.
+        // it here; a machine with many cores would give it one for each, and the system's allocator reserves 64 MB of
+        // addresses for each.
         command.env_clear().env("TMPDIR", &own).env("TOKIO_WORKER_THREADS", "2").current_dir(&own);
         command.args(flags).args(["--engine", "memory", "--data-dir", "data"]);
-        let process = try_start(command, marker).await?;
-        if let Some(pid) = process.child.id() {
-            self.guard.lock().expect(NOBODY_PANICS).watch(pid);
-        }
+        let watch = |pid| self.guard.lock().expect(NOBODY_PANICS).watch(pid);
+        let process = try_start(command, marker, watch).await?;
         let address = process.address.clone();
         let program = Program { name: name.to_string(), process, is_done: false };
         self.all.lock().expect(NOBODY_PANICS).push(program);
@@ -109,11 +112,12 @@ impl Programs {
 
     /// Sends a program a signal that ends it. Returns how it has ended.
     pub async fn end(&self, name: &str, signal: Signal) -> ExitStatus {
-        self.with(name, |program| {
+        let pid = self.with(name, |program| {
             program.is_done = true;
-            let pid = program.process.child.id().unwrap_or_else(|| panic!("{name} has ended before"));
-            send(Pid::from_raw(pid.cast_signed()), signal).expect("it is our child");
+            program.process.child.id()
         });
+        let pid = pid.unwrap_or_else(|| panic!("{name} has ended before"));
+        send(Pid::from_raw(pid.cast_signed()), signal).expect("it is our child");
         self.until(&format!("{name} ends after {signal}"), async || {
             let status = self.with(name, |program| program.process.child.try_wait());
             status.expect("it is our child").ok_or_else(|| "it still runs".to_string())
@@ -204,7 +208,7 @@ impl Drop for Programs {
 }
 
 /// The end of a log.
-fn tail(log: &str) -> String {
+pub fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let shown = &lines[lines.len().saturating_sub(LINES)..];
     shown.iter().map(|line| format!("    {:.WIDTH$}", line)).collect::<Vec<_>>().join("\n")
@@ -216,7 +220,8 @@ struct Guard(std::process::Child);
 
 impl Guard {
     fn start() -> Guard {
-        let script = "while read -r pid; do all=\"$all $pid\"; done; kill -9 $all";
+        // Ctrl-C reaches it as well, and must not end it before the others.
+        let script = "trap '' INT HUP TERM; while read -r pid; do all=\"$all $pid\"; done; kill -9 $all";
         let shell = std::process::Command::new("/bin/sh")
             .args(["-c", script])
             .env_clear()

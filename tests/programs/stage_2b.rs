@@ -17,14 +17,14 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::load::Load;
-use crate::process::free_address;
-use crate::running::{Programs, SERVER, run};
-
-/// How long a request of a client may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::process::free_addresses;
+use crate::running::{PATIENCE, Programs, SERVER, run, tail};
 
 /// What a minority has not acknowledged by then: it never would, so a longer time shows no more.
 const SILENCE: Duration = Duration::from_millis(500);
+
+/// A store that does not answer for so long does not lead.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// A port that was free may be taken by somebody else before the store has it: so often others are tried.
 const TRIES: usize = 5;
@@ -42,11 +42,11 @@ impl Three {
     async fn start() -> Three {
         for _ in 0..TRIES {
             let programs = Programs::new();
-            let stores: BTreeMap<u64, String> = (1..=3).map(|id| (id, free_address())).collect();
+            let stores: BTreeMap<u64, String> = (1..=3).zip(free_addresses(3)).collect();
             match start_all(&programs, &stores).await {
                 Ok(()) => return Three { programs, stores },
                 Err(log) if log.contains("cannot listen at") => {}
-                Err(log) => panic!("a store does not start: {log}"),
+                Err(log) => panic!("a store does not start; the end of its log:\n{}", tail(&log)),
             }
         }
         panic!("{TRIES} times a port that was free was taken before a store had it");
@@ -70,25 +70,28 @@ impl Three {
         }
     }
 
-    /// Who leads, as that store says: it takes a put.
-    async fn leader(&self) -> u64 {
-        let one_of_three = async || {
-            let mut seen = Vec::new();
-            for id in self.stores.keys() {
-                match self.put(*id, "who", "leads").await {
-                    Ok(Ok(())) => return Ok(*id),
-                    Ok(Err(error)) => seen.push(format!("store {id} answers {}", error.message)),
-                    Err(error) => seen.push(error),
-                }
+    /// Who leads, as that store says: it takes a put. The error is what each says.
+    async fn look_for_leader(&self) -> Result<u64, String> {
+        let mut seen = Vec::new();
+        for id in self.stores.keys() {
+            match timeout(ANSWER, self.put(*id, "who", "leads")).await {
+                Ok(Ok(Ok(()))) => return Ok(*id),
+                Ok(Ok(Err(error))) => seen.push(format!("store {id} answers {}", error.message)),
+                Ok(Err(error)) => seen.push(error),
+                Err(_) => seen.push(format!("store {id} does not answer")),
             }
-            Err(seen.join("; "))
-        };
-        self.programs.until("one of three stores leads, and takes a put", one_of_three).await
+        }
+        Err(seen.join("; "))
     }
 
-    /// A client that finds the leader by itself, and does nothing twice.
+    async fn leader(&self) -> u64 {
+        let look = || self.look_for_leader();
+        self.programs.until("one of three stores leads, and takes a put", look).await
+    }
+
+    /// A client that finds the leader by itself.
     fn client(&self) -> Client {
-        Client::of(Directory::Fixed(self.stores.clone()), PATIENCE).without_repeats()
+        Client::of(Directory::Fixed(self.stores.clone()), PATIENCE)
     }
 }
 
@@ -121,7 +124,7 @@ fn one_leads_and_the_others_name_it() {
     run(async {
         let three = Three::start().await;
         let they_agree = async || {
-            let leader = three.leader().await;
+            let leader = three.look_for_leader().await?;
             for id in three.stores.keys().filter(|id| **id != leader) {
                 let answer = three.put(*id, "k", "from a follower").await?;
                 let error = answer.err().ok_or(format!("store {id} takes a put as store {leader} does"))?;
@@ -160,7 +163,11 @@ fn another_one_takes_over() {
         let load = Load::new();
         let mut clients = JoinSet::new();
         for id in 0..3 {
-            clients.spawn(load.clone().work(id, three.client(), Rng::new(seed.wrapping_add(id))));
+            clients.spawn(load.clone().work(
+                id,
+                three.client().without_repeats(),
+                Rng::new(seed.wrapping_add(id)),
+            ));
         }
         until_answered(&three, &load, "three clients are served").await;
         three.programs.kill(&name(leader)).await;

@@ -9,12 +9,9 @@ use raftkv::server::client::Client;
 use raftkv_testkit::lab;
 use serde_json::{Value, json};
 
-use crate::running::{Programs, SERVER, run};
+use crate::running::{PATIENCE, Programs, SERVER, run};
 
 const SCHEDULER: &str = env!("CARGO_BIN_EXE_raftkv-scheduler");
-
-/// How long a request of a client may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Cluster {
     programs: Programs,
@@ -116,8 +113,8 @@ impl Cluster {
         self.region_that("", &what, is_there).await;
     }
 
-    /// What `just ctl` does: an order for the scheduler, which it hands to the leader of the region. While one is carried
-    /// out, it takes no other.
+    /// What `just ctl` does: an order for the scheduler, which it hands to the leader of the region. While one is
+    /// carried out, it takes no other.
     async fn order(&self, kind: &str, region: &Seen, store: u64) {
         let body = json!({"kind": kind, "region": region.id, "store": store});
         let url = format!("http://{}/operators", self.page);
@@ -214,8 +211,8 @@ fn another_leader() {
     });
 }
 
-/// A peer is moved to a fourth store: one is added there, which gets its data as a snapshot, and one elsewhere is removed.
-/// The new one can lead, and serves.
+/// A peer is moved to a fourth store: one is added there, which gets its data as a snapshot, and one elsewhere is
+/// removed. The new one can lead, and serves.
 #[test]
 fn another_store() {
     let _lab = lab!();

@@ -15,7 +15,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cluster::{fast, run, until};
-use crate::process::free_address;
+use crate::process::free_addresses;
 
 struct Three {
     stores: Vec<(u64, Running)>,
@@ -23,7 +23,7 @@ struct Three {
 
 impl Three {
     async fn start() -> Three {
-        let addresses: Vec<String> = (0..3).map(|_| free_address()).collect();
+        let addresses = free_addresses(3);
         let members: Vec<String> =
             addresses.iter().zip(1..).map(|(address, id)| format!("{id}={address}")).collect();
         let mut stores = Vec::new();

@@ -1,4 +1,5 @@
-//! A program as a process. The suite of the published client and the benchmark take this file in, too: their workspaces are others.
+//! A program as a process. The suite of the published client and the benchmark take this file in, too: their workspaces
+//! are others.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -36,13 +37,19 @@ impl Log {
 
 /// Starts a program, and waits for a line of its log with `marker`.
 pub async fn start(command: Command, marker: &'static str) -> Process {
-    try_start(command, marker).await.unwrap_or_else(|error| panic!("{error}"))
+    try_start(command, marker, |_| {}).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The same. The error is what was called, and all of its log.
-pub async fn try_start(mut command: Command, marker: &'static str) -> Result<Process, String> {
+/// The same. `begun` gets the number of the process as soon as it runs. The error is what was called, and all of its
+/// log.
+pub async fn try_start(
+    mut command: Command,
+    marker: &'static str,
+    begun: impl FnOnce(u32),
+) -> Result<Process, String> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| format!("{command:?} is not there: {error}"))?;
+    child.id().map(begun);
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
     let (found, address) = oneshot::channel();
     let log = Log::default();
@@ -67,6 +74,14 @@ pub async fn try_start(mut command: Command, marker: &'static str) -> Result<Pro
 
 /// An address that was free a moment ago, for whoever has to be told where to listen before it starts.
 pub fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    listener.local_addr().expect("it is bound").to_string()
+    free_addresses(1).remove(0)
+}
+
+/// The same, of several that differ.
+pub fn free_addresses(count: usize) -> Vec<String> {
+    let bind = |_| std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    // All of them are held until the last one is chosen.
+    let listeners: Vec<std::net::TcpListener> = (0..count).map(bind).collect();
+    let address = |listener: &std::net::TcpListener| listener.local_addr().expect("it is bound").to_string();
+    listeners.iter().map(address).collect()
 }
