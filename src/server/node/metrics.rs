@@ -9,6 +9,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, Registry};
 pub struct Metrics {
     inputs: IntCounter,
     rounds: IntCounter,
+    shared_reads: IntCounter,
     per_round: Histogram,
     drain_seconds: Histogram,
 }
@@ -31,11 +32,16 @@ impl Metrics {
         let metrics = Metrics {
             inputs: IntCounter::new("raftkv_store_inputs_total", "Inputs that the store has taken in")?,
             rounds: IntCounter::new("raftkv_store_rounds_total", "Rounds of work")?,
+            shared_reads: IntCounter::new(
+                "raftkv_store_shared_reads_total",
+                "Reads that went with another one's entry of the log",
+            )?,
             per_round: Histogram::with_opts(per_round.buckets(doubling(1.0, 11)?))?,
             drain_seconds: Histogram::with_opts(seconds.buckets(doubling(0.0001, 14)?))?,
         };
         registry.register(Box::new(metrics.inputs.clone()))?;
         registry.register(Box::new(metrics.rounds.clone()))?;
+        registry.register(Box::new(metrics.shared_reads.clone()))?;
         registry.register(Box::new(metrics.per_round.clone()))?;
         registry.register(Box::new(metrics.drain_seconds.clone()))?;
         Ok(metrics)
@@ -46,6 +52,10 @@ impl Metrics {
             self.inputs.inc_by(inputs as u64);
             self.per_round.observe(inputs as f64);
         }
+    }
+
+    pub(super) fn read_shared(&self) {
+        self.shared_reads.inc();
     }
 
     pub(super) fn drained(&self, time: Duration) {

@@ -111,11 +111,10 @@ impl StoreThread {
 
     fn handle(&mut self, input: Input) -> bool {
         match input {
-            Input::Command(request, reply) => {
-                if let Some(id) = self.waiting.add(&request, reply) {
-                    self.store.handle(Event::Command { id, request: *request });
-                }
-            }
+            Input::Command(request, reply) => match self.waiting.add(&request, reply) {
+                Some(id) => self.store.handle(Event::Command { id, request: *request }),
+                None => self.metrics.read_shared(),
+            },
             Input::Messages(messages) => {
                 for message in messages {
                     self.store.handle(Event::RaftMessage(message));

@@ -1,10 +1,10 @@
 //! Who waits for what the store says.
 //!
-//! **Reads share.** A read goes through the log, and what it gets is the data as of its place there. So all reads of one
-//! region that come in before the store works again may have the same place: one entry, one write, one view of the data
-//! for all of them, however many there are. It is as new as each may expect: what was acknowledged before the last of
-//! them came is in it, for nothing leaves this store in between, and the entry has not left it yet either. If somebody
-//! else leads by then, it will not be committed, and all of them are told so.
+//! **Reads share.** A read goes through the log, and what it gets is the data as of its place there. So all reads of
+//! one region that come in before the store works again may have the same place: one entry, one write, one view of the
+//! data for all of them, however many there are. It is as new as each may expect: what was acknowledged before the last
+//! of them came is in it, for nothing leaves this store in between, and the entry has not left it yet either. If
+//! somebody else leads by then, it will not be committed, and all of them are told so.
 
 use std::collections::BTreeMap;
 

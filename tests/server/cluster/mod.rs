@@ -1,5 +1,6 @@
 //! A scheduler and some stores in this process, on engines in memory, with real sockets between them.
 
+mod figures;
 mod service;
 mod shapes;
 mod strangers;

@@ -2,7 +2,7 @@
 
 mod calls;
 mod disk;
-mod http;
+pub mod http;
 mod operators;
 mod pages;
 mod program;
