@@ -36,8 +36,7 @@ fn later_operations_win() {
     });
 }
 
-/// The same key lives its own life in each column family, also in the store's own one.
-/// Also where an engine leaves out what a later operation replaces.
+/// Of the operations on a key the last one counts, also where an engine leaves out what a later one replaces.
 #[test]
 fn only_the_last_operation_on_a_key_counts() {
     let _lab = lab!();
@@ -59,6 +58,7 @@ fn only_the_last_operation_on_a_key_counts() {
     });
 }
 
+/// The same key lives its own life in each column family, also in the store's own one.
 #[test]
 fn column_families_stay_apart() {
     let _lab = lab!();

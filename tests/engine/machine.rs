@@ -78,7 +78,7 @@ fn add_rocks(_: &mut Vec<Box<dyn Machine>>) {
 
 #[cfg(feature = "rocksdb")]
 mod rocks {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
     use std::ffi::OsString;
     use std::path::Path;
     use std::sync::Arc;
@@ -114,33 +114,39 @@ mod rocks {
         /// unsynced data goes.
         fn crash(&mut self) {
             let from = self.folder.path().join("kv");
-            self.folder = loop {
-                if let Some(copy) = copy_at_one_moment(&from).expect("a copy of the engine's folder") {
-                    break copy;
-                }
-            };
+            let mut copies =
+                (0..TRIES).map(|_| copy_at_one_moment(&from).expect("a copy of the engine's folder"));
+            self.folder = copies.find_map(|copy| copy).expect("RocksDB comes to rest between two writes");
         }
     }
 
+    /// So often a copy is begun. RocksDB's own work after it has opened is done by then, many times over.
+    const TRIES: usize = 1000;
+
     /// A power cut stops everything at once, but RocksDB's own threads go on while files are copied one by one:
-    /// after it has opened, they remove the files of before. A copy in which nothing came or went from the first
-    /// file to the last could have been made in one moment; any other is no crash that can happen, and `None`.
+    /// after it has opened, they remove the files of before. A copy is of one moment if from the first file to the
+    /// last none came, went or grew; any other is no crash that can happen, and `None`.
     fn copy_at_one_moment(from: &Path) -> io::Result<Option<TempDir>> {
         let copy = new_folder();
         let to = copy.path().join("kv");
         fs::create_dir(&to)?;
-        let files = names(from)?;
-        for file in &files {
+        let files = lengths(from)?;
+        for file in files.keys() {
             match fs::copy(from.join(file), to.join(file)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 other => other?,
             };
         }
-        Ok((names(from)? == files).then_some(copy))
+        Ok((lengths(from)? == files).then_some(copy))
     }
 
-    fn names(folder: &Path) -> io::Result<BTreeSet<OsString>> {
-        fs::read_dir(folder)?.map(|file| Ok(file?.file_name())).collect()
+    /// The files of a folder. One that goes while they are looked at has no length.
+    fn lengths(folder: &Path) -> io::Result<BTreeMap<OsString, Option<u64>>> {
+        let length = |file: io::Result<fs::DirEntry>| {
+            let file = file?;
+            Ok((file.file_name(), file.metadata().ok().map(|meta| meta.len())))
+        };
+        fs::read_dir(folder)?.map(length).collect()
     }
 
     fn new_folder() -> TempDir {
