@@ -86,6 +86,9 @@ async fn run() -> Result<(), String> {
         (None, thrown_away) => thrown_away.as_ref().map(|dir| dir.path().to_path_buf()).unwrap_or_default(),
     };
     let parts = parts(&flags, &data)?;
+    // From here on it is for us to end what has begun.
+    let signal = asked_to_stop().map_err(|error| error.to_string())?;
+    tokio::pin!(signal);
     let (lines, printed) = mpsc::channel(1024);
     let printer = tokio::spawn(print(printed));
     let (ended_sender, mut ended) = mpsc::channel(parts.len());
@@ -105,8 +108,6 @@ async fn run() -> Result<(), String> {
         "Ctrl-C ends it; the data is {}",
         if thrown_away.is_some() { "thrown away then" } else { "kept" }
     );
-    let signal = asked_to_stop().map_err(|error| error.to_string())?;
-    tokio::pin!(signal);
     loop {
         tokio::select! {
             () = &mut signal => break,

@@ -7,8 +7,8 @@ use raftkv::server::process::{asked_to_stop, init_log};
 use raftkv::server::settings::{Flags, Settings};
 use raftkv::server::start::start;
 
-/// A call allocates dozens of small pieces, most of them for HTTP/2: with the system's allocator that is a sixth of what
-/// a busy server does.
+/// A call allocates dozens of small pieces, most of them for HTTP/2: with the system's allocator that is a sixth of
+/// what a busy server does.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
