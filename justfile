@@ -85,6 +85,7 @@ replay TEST SEED:
         stage_2b::*) target=stage_2b feature=stage-2b ;;
         stage_2a::*) target=stage_2a feature=stage-2a ;;
         stage_1::*) target=stage_1 feature=stage-1 ;;
+        programs::*) target=programs feature=server,stage-3b test=${1#programs::} ;;
         *)
             echo "name the suite too: just replay stage_2b::$1 $2" >&2
             exit 1

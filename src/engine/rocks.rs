@@ -119,9 +119,9 @@ impl Engine for RocksEngine {
     }
 }
 
-/// The puts that no reader can ever see, for the batch itself puts their key again: one for each entry that a round of work
-/// applies but the last, since each of them notes how far it has come. RocksDB would write and keep them all. Only the
-/// column family of those notes is looked at.
+/// The puts that no reader can ever see, for the batch itself puts their key again: one for each entry that a round of
+/// work applies but the last, since each of them notes how far it has come. RocksDB would write and keep them all. Only
+/// the column family of those notes is looked at.
 fn replaced(ops: &[WriteOp]) -> HashSet<usize> {
     let mut later = HashSet::new();
     let notes = ops.iter().enumerate().rev().filter_map(|(at, op)| match op {

@@ -11,8 +11,8 @@ use crate::proto::metapb::Region;
 
 /// The data of a region as of one place in its log.
 ///
-/// The engine below holds other regions too: nothing outside the region's range can be seen through this. Clones see the
-/// same data.
+/// The engine below holds other regions too: nothing outside the region's range can be seen through this. Clones see
+/// the same data.
 #[derive(Clone)]
 pub struct RegionSnapshot {
     region: Region,

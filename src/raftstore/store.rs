@@ -21,8 +21,9 @@ pub struct Engines {
 
 /// One store.
 ///
-/// - `handle` takes in, `drain` works: it writes, sends, applies, answers. Between two drains nothing leaves the store.
-///   (One write is in `handle`: that a snapshot is loaded.)
+/// - `handle` takes in, `drain` works: it writes, sends, applies, answers. Between two drains nothing leaves the store:
+///   whoever lets several reads share one command (`src/server/node/waiting.rs`) relies on it. (One write is in
+///   `handle`: that a snapshot is loaded.)
 /// - Every command gets one reply.
 /// - After an error of `drain` the store does nothing more. What it has acknowledged is safe.
 pub struct Store {

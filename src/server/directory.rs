@@ -17,7 +17,8 @@ const FIXED_REGION: u64 = 1;
 pub enum Directory {
     /// The scheduler knows.
     Scheduler(SchedulerClient),
-    /// These stores, one region that is on all of them, and no scheduler: as in stage 2b. A store's peer has the store's number.
+    /// These stores, one region that is on all of them, and no scheduler: as in stage 2b. A store's peer has the
+    /// store's number.
     Fixed(BTreeMap<StoreId, String>),
 }
 

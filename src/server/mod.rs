@@ -22,7 +22,8 @@
 //! | [`scheduler`] | the scheduler itself |
 //! | [`client`] | finds the leader of a key, and goes where it is sent |
 //! | [`disk`] | the data directory: whose it is, and who may use it |
-//! | [`status`], [`process`], [`settings`], [`rpc`] | the pages; signals and the log; the settings; the generated services |
+//! | [`status`], `latencies`, `html` | the pages |
+//! | [`process`], [`settings`], [`rpc`] | signals and the log; the settings; the generated services |
 
 #![expect(
     clippy::disallowed_types,

@@ -29,7 +29,8 @@ pub struct Flags {
     /// Where the scheduler of the cluster listens [default: 127.0.0.1:2379]
     #[arg(long, value_name = "HOST:PORT")]
     pub scheduler: Option<String>,
-    /// Instead of a scheduler, all stores of the cluster, as 1=HOST:PORT,2=HOST:PORT,...: one region, which is on all of them
+    /// Instead of a scheduler, all stores of the cluster, as 1=HOST:PORT,2=HOST:PORT,...: one region, which is on all
+    /// of them
     #[arg(long, value_name = "STORES", requires = "store_id")]
     pub members: Option<String>,
     /// Which of the members this is

@@ -1,8 +1,9 @@
-//! The published crate `tikv-client`, unmodified, reads and writes through a RaftKV cluster: every raw call, over several regions, while regions
-//! are cut, leaders move, and a store is killed.
+//! The published crate `tikv-client`, unmodified, reads and writes through a RaftKV cluster: every raw call, over
+//! several regions, while regions are cut, leaders move, and a store is killed.
 //!
-//! Kept out are known faults of version 0.4.0 of the client: a bounded scan that ends in the last region with a limit above the number of matches
-//! wraps around; an unbounded scan ends with the first region; reverse scans over several regions.
+//! Kept out are known faults of version 0.4.0 of the client: a bounded scan that ends in the last region with a limit
+//! above the number of matches wraps around; an unbounded scan ends with the first region; reverse scans over several
+//! regions.
 
 mod cluster;
 #[allow(dead_code, reason = "it is shared with the server's own tests")]
