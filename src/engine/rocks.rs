@@ -1,6 +1,6 @@
 //! An engine on RocksDB.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -122,8 +122,8 @@ impl Engine for RocksEngine {
 /// The puts that no reader can ever see, for the batch itself puts their key again: one for each entry that a round of
 /// work applies but the last, since each of them notes how far it has come. RocksDB would write and keep them all. Only
 /// the column family of those notes is looked at.
-fn replaced(ops: &[WriteOp]) -> HashSet<usize> {
-    let mut later = HashSet::new();
+fn replaced(ops: &[WriteOp]) -> BTreeSet<usize> {
+    let mut later = BTreeSet::new();
     let notes = ops.iter().enumerate().rev().filter_map(|(at, op)| match op {
         WriteOp::Put { cf: Cf::Raft, key, .. } => Some((at, key)),
         _ => None,
