@@ -10,6 +10,9 @@
     reason = "these tests are about sockets and processes"
 )]
 
+#[allow(dead_code, reason = "it is shared with the server's own tests")]
+#[path = "../server/calls.rs"]
+mod calls;
 #[cfg(feature = "stage-2b")]
 #[path = "../server/load.rs"]
 mod load;

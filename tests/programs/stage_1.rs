@@ -4,11 +4,10 @@ use bytes::Bytes;
 use nix::sys::signal::Signal;
 use pretty_assertions::assert_eq;
 use raftkv::proto::kvrpcpb::*;
-use raftkv::server::rpc::tikvpb::tikv_client::TikvClient;
 use raftkv_testkit::lab;
 use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint};
 
+use crate::calls::connect;
 use crate::running::{Programs, SERVER, run};
 
 const ALONE: &str = "the server";
@@ -19,11 +18,6 @@ async fn alone() -> (Programs, String) {
     let flags = ["--standalone", "--listen", "127.0.0.1:0", "--status", "none"];
     let address = programs.start(ALONE, SERVER, &flags, "serving address=").await;
     (programs, address)
-}
-
-async fn connect(address: &str) -> Result<TikvClient<Channel>, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-    endpoint.connect().await.map(TikvClient::new).map_err(|error| format!("{address}: {error}"))
 }
 
 fn put(key: &str, value: &str) -> RawPutRequest {

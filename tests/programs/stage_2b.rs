@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 use raftkv::proto::errorpb;
-use raftkv::proto::kvrpcpb::{Context, RawGetRequest, RawPutRequest};
-use raftkv::proto::metapb::{Peer, RegionEpoch};
+use raftkv::proto::kvrpcpb::{RawGetRequest, RawPutRequest};
 use raftkv::server::client::Client;
 use raftkv::server::directory::Directory;
 use raftkv::server::rpc::tikvpb::tikv_client::TikvClient;
@@ -15,8 +14,9 @@ use raftkv_testkit::history::{Operation, check};
 use raftkv_testkit::{Rng, lab};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
+use crate::calls::{connect, context};
 use crate::load::Load;
 use crate::process::free_addresses;
 use crate::running::{PATIENCE, Programs, SERVER, run, tail};
@@ -62,8 +62,7 @@ impl Three {
     }
 
     async fn connect(&self, id: u64) -> Result<TikvClient<Channel>, String> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.stores[&id])).expect("an address");
-        endpoint.connect().await.map(TikvClient::new).map_err(|error| format!("store {id}: {error}"))
+        connect(&self.stores[&id]).await.map_err(|error| format!("store {id}: {error}"))
     }
 
     /// One put at one store. The error within is what a store answers that does not take it.
@@ -115,15 +114,6 @@ async fn start_all(programs: &Programs, stores: &BTreeMap<u64, String>) -> Resul
         programs.try_start(&name(*id), SERVER, &flags, "serving address=").await?;
     }
     Ok(())
-}
-
-fn context(store_id: u64) -> Context {
-    Context {
-        region_id: 1,
-        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
-        peer: Some(Peer { id: store_id, store_id, ..Default::default() }),
-        ..Default::default()
-    }
 }
 
 /// One store leads and serves; the others answer `NotLeader`, and name it.

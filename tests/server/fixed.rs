@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 use raftkv::proto::errorpb;
-use raftkv::proto::kvrpcpb::{Context, RawGetRequest, RawPutRequest, SplitRegionRequest};
-use raftkv::proto::metapb::{Peer, RegionEpoch};
+use raftkv::proto::kvrpcpb::{RawGetRequest, RawPutRequest, SplitRegionRequest};
 use raftkv::server::disk::EngineKind;
 use raftkv::server::rpc::tikvpb::tikv_client::TikvClient;
 use raftkv::server::settings::Settings;
 use raftkv::server::start::{Running, start};
 use tokio::time::timeout;
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
+use crate::calls::{connect, context};
 use crate::cluster::{fast, run, until};
 use crate::process::free_addresses;
 
@@ -44,8 +44,7 @@ impl Three {
 
     async fn client(&self, id: u64) -> TikvClient<Channel> {
         let (_, running) = self.stores.iter().find(|(store, _)| *store == id).expect("it runs");
-        let endpoint = Endpoint::from_shared(format!("http://{}", running.address)).expect("an address");
-        TikvClient::new(endpoint.connect().await.expect("it listens"))
+        connect(running.address).await.expect("it listens")
     }
 
     /// One put at one store; the error if it is refused.
@@ -72,15 +71,6 @@ impl Three {
             None
         })
         .await
-    }
-}
-
-fn context(store_id: u64) -> Context {
-    Context {
-        region_id: 1,
-        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
-        peer: Some(Peer { id: store_id, store_id, ..Default::default() }),
-        ..Default::default()
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "these tests are about sockets and processes; some of them only with RocksDB"
 )]
 
+mod calls;
 mod cluster;
 mod fixed;
 #[cfg(feature = "rocksdb")]

@@ -11,8 +11,9 @@ use raftkv::server::rpc::tikvpb::tikv_client::TikvClient;
 use raftkv::server::settings::Settings;
 use raftkv::server::start::{Running, start};
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
+use crate::calls::connect;
 use crate::cluster::run;
 
 async fn alone() -> (Running, TikvClient<Channel>) {
@@ -24,8 +25,7 @@ async fn alone() -> (Running, TikvClient<Channel>) {
         ..Settings::default()
     };
     let running = start(&settings).await.expect("a server on free ports starts");
-    let endpoint = Endpoint::from_shared(format!("http://{}", running.address)).expect("an address");
-    let client = TikvClient::new(endpoint.connect().await.expect("it listens"));
+    let client = connect(running.address).await.expect("it listens");
     (running, client)
 }
 

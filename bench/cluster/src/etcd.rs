@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::time::interval;
 
 use crate::load;
-use crate::process::{Process, free_address, start};
+use crate::process::{Process, free_addresses, start};
 
 pub struct Cluster {
     _processes: Vec<Process>,
@@ -19,8 +19,9 @@ impl Cluster {
     /// Starts it, and waits until it takes a write.
     pub async fn start(data: &Path) -> Result<Cluster> {
         // etcd has to be told its addresses before it starts.
-        let url = || format!("http://{}", free_address());
-        let urls: Vec<(String, String)> = (0..3).map(|_| (url(), url())).collect();
+        let all: Vec<String> = free_addresses(6).iter().map(|address| format!("http://{address}")).collect();
+        let (clients, peers) = all.split_at(3);
+        let urls: Vec<(&String, &String)> = clients.iter().zip(peers).collect();
         let members: Vec<String> =
             urls.iter().enumerate().map(|(n, (_, peer))| format!("n{n}={peer}")).collect();
         let mut starting = Vec::new();
@@ -37,7 +38,7 @@ impl Cluster {
         for process in starting {
             processes.push(process.await?);
         }
-        let endpoints = urls.iter().map(|(client, _)| client.clone()).collect();
+        let endpoints = clients.to_vec();
         let cluster = Cluster { _processes: processes, endpoints };
         let mut look = interval(Duration::from_millis(100));
         for _ in 0..100 {

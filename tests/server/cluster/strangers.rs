@@ -5,25 +5,18 @@ use std::time::Duration;
 use raftkv::proto::metapb::Peer;
 use raftkv::proto::raft_serverpb::RaftMessage;
 use raftkv::proto::tikvpb::BatchRaftMessage;
-use raftkv::server::rpc::tikvpb::tikv_client::TikvClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
 use super::{Cluster, run};
+use crate::calls::connect;
 
 async fn still_serves(cluster: &Cluster) {
     let client = cluster.client().await;
     client.put("default", b"a", b"1").await.expect("a put");
     assert_eq!(client.get("default", b"a").await.expect("a get").as_deref(), Some(&b"1"[..]));
-}
-
-async fn connect(cluster: &Cluster) -> TikvClient<Channel> {
-    let address = cluster.stores()[0].address;
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-    TikvClient::new(endpoint.connect().await.expect("the store listens"))
 }
 
 /// Bytes that are no HTTP, a connection that says nothing, and one that ends in the middle of a word.
@@ -51,7 +44,7 @@ fn garbage_on_the_port() {
 fn another_cluster() {
     run(async {
         let cluster = Cluster::start(1).await;
-        let mut client = connect(&cluster).await;
+        let mut client = connect(cluster.stores()[0].address).await.expect("the store listens");
         for named in [Some("4711"), None] {
             let batch = BatchRaftMessage { msgs: vec![RaftMessage::default()] };
             let mut request = Request::new(tokio_stream::once(batch));
@@ -71,7 +64,7 @@ fn messages_that_make_no_sense() {
     run(async {
         let cluster = Cluster::start(1).await;
         let cluster_id = cluster.scheduler().cluster_id();
-        let mut client = connect(&cluster).await;
+        let mut client = connect(cluster.stores()[0].address).await.expect("the store listens");
         let to = |id, store_id| Some(Peer { id, store_id, ..Default::default() });
         let msgs = vec![
             RaftMessage::default(),
