@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cargo::{Build, Workshop};
 use crate::error::Result;
-use crate::grade::{say_if_hidden, spinner};
 use crate::labs::{PROGRAMS, Stage, Suite};
+use crate::progress::{say_if_hidden, spinner};
 use crate::scratch::Scratch;
 use crate::text;
 

@@ -46,6 +46,19 @@ pub struct Build {
     pub success: bool,
 }
 
+impl Build {
+    /// The test program of a target, for whoever can do nothing without it.
+    pub fn program(&self, target: &str) -> Result<&Path> {
+        let why = self.errors.first().map_or("", String::as_str);
+        self.programs.get(target).map(PathBuf::as_path).ok_or_else(|| does_not_compile(target, why))
+    }
+}
+
+/// That a target, which is the kit's own, is not there.
+pub fn does_not_compile(target: &str, why: &str) -> Error {
+    Error::input(format!("{target} does not compile: {}", text::one_line(why)))
+}
+
 /// A line of cargo's JSON output.
 #[derive(Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use crate::build::{Built, build_all, own_suites, program_suites};
 use crate::cargo;
 use crate::error::{Error, Result};
 use crate::kit::Kit;
 use crate::labs::{Stage, Suite};
+use crate::progress::{bar, say_if_hidden};
 use crate::report::{Report, StageReport, uniform};
 use crate::run::{Outcome, Status, run_test};
 use crate::scan;
@@ -184,30 +183,4 @@ pub fn in_parallel<T: Sync, R: Send>(
         return Err(Error::infra("a worker of the grader stopped early"));
     }
     Ok(results.into_iter().map(|(_, result)| result).collect())
-}
-
-/// A bar on a terminal; nothing elsewhere.
-pub fn bar(length: u64) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-/// Where no terminal shows a bar, a line says what takes the time.
-pub fn say_if_hidden(bar: &ProgressBar, what: &str) {
-    if bar.is_hidden() {
-        eprintln!("{what}");
-    }
-}
-
-/// The same for what has no steps to count.
-pub fn spinner(message: String) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(message);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    bar
 }

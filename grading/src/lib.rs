@@ -22,6 +22,7 @@ pub mod limit;
 pub mod lists;
 pub mod mutants;
 pub mod process;
+pub mod progress;
 pub mod report;
 pub mod run;
 pub mod scan;

@@ -49,9 +49,7 @@ fn list(kit: &Kit) -> Result<Vec<Listed<'_>>> {
     let built = build_all(&workshop, &scratch, &stages)?;
     let mut out: Vec<Listed<'_>> = Vec::new();
     for (stage, suite) in stages.iter().flat_map(|stage| stage.suites().map(move |suite| (*stage, suite))) {
-        let program = built.program(suite).map_err(|why| {
-            Error::input(format!("{} does not compile: {}", suite.target, text::one_line(why)))
-        })?;
+        let program = built.program(suite).map_err(|why| cargo::does_not_compile(&suite.target, why))?;
         let tests = cargo::list_tests(program, &scratch.dir)?;
         let tests = tests.into_iter().filter(|t| t.starts_with(&suite.filter)).collect();
         out.push(Listed { stage, suite, tests });

@@ -19,11 +19,12 @@ use nix::sys::signal::Signal;
 use crate::build::{build, needs, own_suites};
 use crate::cargo;
 use crate::error::{Error, Result};
-use crate::grade::{bar, in_parallel, say_if_hidden};
+use crate::grade::in_parallel;
 use crate::kit::Kit;
 use crate::labs::Stage;
 use crate::limit::{FAILED, FAILED_PREFIX, Limits};
 use crate::process::{Ended, set_apart, supervise};
+use crate::progress::{bar, say_if_hidden};
 use crate::report::rerun;
 use crate::scratch::Scratch;
 use crate::text;
@@ -168,12 +169,8 @@ fn prepare(kit: &Kit, stages: &[&Stage], options: &Options, folder: &Path) -> Re
     let scratch = Scratch::open(kit, 0)?;
     let workshop = scratch.lay_out(&kit.pristine()?, kit.labs.build_limit)?;
     let build = build(&workshop, &scratch, &suites)?;
-    let Some(built) = build.programs.get(target) else {
-        let why = build.errors.first().map_or("", String::as_str);
-        return Err(Error::input(format!("{target} does not compile: {}", text::one_line(why))));
-    };
     let program = folder.join(target);
-    fs::copy(built, &program).map_err(|e| Error::infra_io(&program, &e))?;
+    fs::copy(build.program(target)?, &program).map_err(|e| Error::infra_io(&program, &e))?;
     let tests = choose(&cargo::list_tests(&program, folder)?, stages, &options.filters)?;
     // A test that does not end is ended by the harness. These limits are for what stops that too.
     let seconds = stages.iter().map(|s| s.suite.time_limit).max().unwrap_or(1) * tests.len() as u64;

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{Kill, Mutant, read, sample};
+use crate::cargo::{Build, Workshop};
 use crate::error::{Error, Result};
-use crate::grade::bar;
 use crate::kit::Kit;
 use crate::labs::Stage;
 use crate::limit::Limits;
 use crate::process::{Ended, supervise};
+use crate::progress::bar;
 use crate::scratch::Scratch;
 use crate::text;
 use crate::tree::Tree;
@@ -147,24 +148,10 @@ fn baseline(
     let workshop = scratch.lay_out(tree, kit.labs.build_limit)?;
     let mut out = BTreeMap::new();
     for stage in stages {
-        let build = workshop.build_quickly(&[&stage.suite.features], &stage.suite.target);
-        scratch.built()?;
-        let build = build?;
-        let Some(program) = build.programs.get(&stage.suite.target) else {
-            let why = build.errors.first().map_or("", String::as_str);
-            return Err(Error::input(format!(
-                "{} does not compile: {}",
-                stage.suite.target,
-                text::one_line(why)
-            )));
-        };
-        let ended = run_suite(
-            program,
-            scratch,
-            stage,
-            &[&stage.suite.filter],
-            Duration::from_secs(kit.labs.build_limit),
-        )?;
+        let build = build(&workshop, scratch, stage)?;
+        let program = build.program(&stage.suite.target)?;
+        let limit = Duration::from_secs(kit.labs.build_limit);
+        let ended = run_suite(program, scratch, stage, &[&stage.suite.filter], limit)?;
         if !ended.status.success() {
             let failed = failed_tests(&ended.stdout).join(", ");
             return Err(Error::input(format!("stage {} fails without a mutant: {failed}", stage.id)));
@@ -174,13 +161,18 @@ fn baseline(
     Ok(out)
 }
 
+/// Builds a stage's suite over what is laid out.
+fn build(workshop: &Workshop, scratch: &Scratch, stage: &Stage) -> Result<Build> {
+    let build = workshop.build_quickly(&[&stage.suite.features], &stage.suite.target);
+    scratch.built()?;
+    build
+}
+
 fn try_one(kit: &Kit, scratch: &Scratch, mutant: &Mutant, trial: &Trial<'_>) -> Result<Verdict> {
     let start = Instant::now();
     let stage = mutant.stage(&kit.labs)?;
     let workshop = scratch.lay_out(&mutant.apply(trial.tree)?, kit.labs.build_limit)?;
-    let build = workshop.build_quickly(&[&stage.suite.features], &stage.suite.target);
-    scratch.built()?;
-    let build = build?;
+    let build = build(&workshop, scratch, stage)?;
     let noticed = match build.programs.get(&stage.suite.target) {
         None => {
             let why = build.errors.first().and_then(|e| e.lines().next()).unwrap_or_default();
